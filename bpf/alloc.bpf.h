@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * A site was reached: one small program serves all sites, told by the cookie which one it is.
+ *
+ * What is decided here, because only here it can be exact while records may get lost:
+ *  - a call inside a call of the same allocator makes no record (realloc that calls malloc): it begins while an
+ *    outer call of the same thread and allocator is open, and its return address lies in the allocator's own code,
+ *    or it stands at the very same frame (a tail jump);
+ *  - a wrapper's result makes no record: an inner call of the same thread gave the same address meanwhile.
+ * Everything else that rests on addresses (wrappers' frees, sub-allocations) is decided in user space.
+ */
+#ifndef HEAPTAPE_ALLOC_BPF_H
+#define HEAPTAPE_ALLOC_BPF_H
+
+#include "ring.bpf.h"
+
+/* The bounds of what an allocator puts on the stack between a call and a call inside it, and of one thread's stack. */
+#define NESTED_STACK_MAX 65536
+#define THREAD_STACK_MAX (8 << 20)
+
+/* Numbers of formats/tape.h that the programs look at (kinds on disk never change). */
+enum { KIND_REALLOC = 3, KIND_FREE = 10 };
+
+struct open_call {
+	u64 sp0; /* address of the call's return address: names the frame */
+	u64 size, old, align, ptr;
+	u32 seq; /* thread_state.seq when the call began */
+	u16 site, func;
+	u8 obj;
+	u8 lost; /* its first record found no room: write none, it is counted */
+	u8 pad[6];
+};
+
+struct map_call {
+	u64 arg[5];
+	u64 ip;
+	u32 nr; /* enum ht_map_call + 1; 0: none under way */
+	u32 obj;
+	u32 open;
+	u32 pad;
+};
+
+struct thread_state {
+	u32 nr_open;
+	u32 seq;       /* allocation calls of this thread that have ended */
+	u64 last_addr; /* result of the last of them, and its seq */
+	u32 last_seq;
+	u8 free_valid, free_obj, free_lost, tail_valid;
+	u64 free_addr, free_sp0, tail_ra;
+	u64 nested_sp0; /* frame of a nested call under way, 0: none */
+	struct open_call open[HT_OPEN_MAX];
+	struct map_call map;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HT_SITES_MAX);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, u32);
+	__type(value, struct ht_site);
+} sites SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HT_OBJECTS_MAX);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, u32);
+	__type(value, struct ht_object);
+} objects SEC(".maps");
+
+/* A site reached: the registers (copied to the stack, so that a variable index is legal) and what belongs to it. */
+struct hit {
+	u64 r[17];
+	u64 sp0;
+	struct thread_state *thread;
+	const struct ht_site *site;
+	u16 site_nr;
+};
+
+static __always_inline struct thread_state *thread_get(void)
+{
+	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+static __always_inline void regs_copy(u64 *r, struct pt_regs *c)
+{
+	r[0] = c->ax;
+	r[1] = c->cx;
+	r[2] = c->dx;
+	r[3] = c->bx;
+	r[4] = c->sp;
+	r[5] = c->bp;
+	r[6] = c->si;
+	r[7] = c->di;
+	r[8] = c->r8;
+	r[9] = c->r9;
+	r[10] = c->r10;
+	r[11] = c->r11;
+	r[12] = c->r12;
+	r[13] = c->r13;
+	r[14] = c->r14;
+	r[15] = c->r15;
+	r[16] = c->ip;
+}
+
+/* x86 condition codes in the order of their encoding: o b z be s p l le, each followed by its opposite. */
+static __always_inline int cond_holds(u8 cond, u64 flags)
+{
+	u64 cf = flags & 1, pf = flags >> 2 & 1, zf = flags >> 6 & 1, sf = flags >> 7 & 1, of = flags >> 11 & 1;
+	u64 v;
+
+	if (!cond)
+		return 1;
+	cond--;
+	switch (cond >> 1) {
+	case 0: v = of; break;
+	case 1: v = cf; break;
+	case 2: v = zf; break;
+	case 3: v = cf | zf; break;
+	case 4: v = sf; break;
+	case 5: v = pf; break;
+	case 6: v = sf ^ of; break;
+	default: v = zf | (sf ^ of); break;
+	}
+	return v != (cond & 1);
+}
+
+static __always_inline u64 user_word(u64 addr)
+{
+	u64 v = 0;
+
+	bpf_probe_read_user(&v, sizeof(v), (void *)addr);
+	return v;
+}
+
+static __always_inline u64 loc_value(const struct ht_loc *l, const u64 *r, u64 stashed)
+{
+	u64 v = 0;
+
+	switch (l->from) {
+	case HT_FROM_STASH: return stashed;
+	case HT_FROM_REG: v = r[l->reg & 15]; break;
+	case HT_FROM_REG32: v = (u32)r[l->reg & 15]; break;
+	case HT_FROM_STACK: v = user_word(r[4] + (s64)l->disp); break;
+	case HT_FROM_MEM: v = user_word(r[l->reg & 15] + (s64)l->disp); break;
+	default: return 0;
+	}
+	if (l->xform == HT_XFORM_LG_ALIGN)
+		v = v & 63 ? 1ULL << (v & 63) : 0;
+	return v;
+}
+
+/* Requested bytes; a product that does not fit is larger than any memory. */
+static __always_inline u64 size_value(const struct ht_site *site, const u64 *r, u64 stashed)
+{
+	u64 size = loc_value(&site->size, r, stashed), mul, product;
+
+	if (site->mul.from == HT_FROM_NONE)
+		return size;
+	mul = loc_value(&site->mul, r, 0);
+	product = size * mul;
+	barrier_var(product); /* or clang makes it a 128-bit multiplication, which BPF has not */
+	return mul && product / mul != size ? ~0ULL : product;
+}
+
+static __always_inline int in_text_of(u32 obj, u64 addr)
+{
+	struct ht_object *o = bpf_map_lookup_elem(&objects, &obj);
+
+	return o && addr >= o->text_start && addr < o->text_end;
+}
+
+/* The call at hand is made by an open call of the same allocator. */
+static __always_inline int call_is_nested(const struct hit *hit)
+{
+	struct thread_state *t = hit->thread;
+	u64 ra = 0;
+
+	for (u32 i = 0; i < HT_OPEN_MAX; i++) {
+		struct open_call *o = &t->open[i];
+
+		if (i >= t->nr_open)
+			break;
+		if (o->obj != hit->site->obj || o->sp0 < hit->sp0 || o->sp0 - hit->sp0 > NESTED_STACK_MAX)
+			continue;
+		if (o->sp0 == hit->sp0) {
+			if (o->func != hit->site->func)
+				return 1;
+			continue; /* a call that never ended (longjmp), not one around this one */
+		}
+		/* A tail jump of a nested call, whose return address the kernel has replaced by its trampoline's. */
+		if (t->nested_sp0 == hit->sp0)
+			return 1;
+		if (!ra)
+			ra = user_word(hit->sp0);
+		if (in_text_of(o->obj, ra))
+			return 1;
+	}
+	return 0;
+}
+
+/* Open calls whose frame is gone (longjmp, or an exception thrown through them): this call's frame covers theirs. */
+static __always_inline void drop_dead_calls(struct thread_state *t, u64 sp0, u16 func, u8 obj)
+{
+	for (u32 i = 0; i < HT_OPEN_MAX; i++) {
+		u32 top = t->nr_open - 1;
+		struct open_call *o;
+
+		if (top >= HT_OPEN_MAX)
+			return;
+		o = &t->open[top];
+		if (o->sp0 > sp0 || sp0 - o->sp0 > THREAD_STACK_MAX)
+			return;
+		/* At the same frame: another allocator's wrapper tail-jumped here, and is still open. */
+		if (o->sp0 == sp0 && (o->obj != obj || o->func != func))
+			return;
+		t->nr_open = top;
+	}
+}
+
+static __always_inline int call_open(const struct hit *hit, u8 lost)
+{
+	struct thread_state *t = hit->thread;
+	const struct ht_site *site = hit->site;
+	struct open_call *o;
+	u32 n;
+
+	drop_dead_calls(t, hit->sp0, site->func, site->obj);
+	n = t->nr_open;
+	if (n >= HT_OPEN_MAX)
+		return -1;
+	o = &t->open[n];
+	o->sp0 = hit->sp0;
+	o->size = size_value(site, hit->r, 0);
+	o->old = loc_value(&site->old, hit->r, 0);
+	o->align = loc_value(&site->align, hit->r, 0);
+	o->ptr = loc_value(&site->ptr, hit->r, 0);
+	o->seq = t->seq;
+	o->site = hit->site_nr;
+	o->func = site->func;
+	o->obj = site->obj;
+	o->lost = lost;
+	t->nr_open = n + 1;
+	return 0;
+}
+
+/* The open call that ends at this frame, taken out (with all above it: they are gone); NULL if it began unseen. */
+static __always_inline struct open_call *call_close(const struct hit *hit)
+{
+	struct thread_state *t = hit->thread;
+
+	for (u32 k = 0; k < HT_OPEN_MAX; k++) {
+		u32 i = HT_OPEN_MAX - 1 - k;
+		struct open_call *o = &t->open[i];
+
+		if (i >= t->nr_open || o->sp0 != hit->sp0 || o->obj != hit->site->obj)
+			continue;
+		t->nr_open = i;
+		return o;
+	}
+	return NULL;
+}
+
+/* A result is out: what frees and wrappers after it must know. */
+static __always_inline void result_note(struct thread_state *t, u64 addr)
+{
+	t->seq++;
+	t->last_addr = addr;
+	t->last_seq = t->seq;
+	t->tail_valid = 0;
+	if (t->free_addr == addr)
+		t->free_valid = 0;
+}
+
+static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, u64 old, u64 align)
+{
+	if (!old && !align && kind != KIND_REALLOC) {
+		struct ht_ev_alloc *e = ring_reserve(sizeof(*e));
+
+		if (!e)
+			return -1;
+		head_fill(&e->h, HT_EV_ALLOC, 0, site_nr);
+		e->addr = addr;
+		e->size = size;
+		e->stack = 0;
+		e->pad = 0;
+		ring_submit(e);
+	} else {
+		struct ht_ev_call *e = ring_reserve(sizeof(*e));
+
+		if (!e)
+			return -1;
+		head_fill(&e->h, HT_EV_CALL, 0, site_nr);
+		e->addr = addr;
+		e->size = size;
+		e->old = old;
+		e->align = align;
+		e->stack = 0;
+		e->pad = 0;
+		ring_submit(e);
+	}
+	return 0;
+}
+
+static __always_inline void role_finish(const struct hit *hit)
+{
+	const struct ht_site *site = hit->site;
+	struct thread_state *t = hit->thread;
+	struct open_call *o = call_close(hit);
+	const struct ht_site *began;
+	u64 addr, size;
+	u32 nr;
+
+	if (t->nested_sp0 == hit->sp0)
+		t->nested_sp0 = 0;
+	if (!o)
+		return;
+	addr = loc_value(&site->ptr, hit->r, o->ptr);
+	if (site->ptr.xform == HT_XFORM_DEREF)
+		addr = addr ? 0 : user_word(o->ptr);
+	if (t->last_seq > o->seq && t->last_addr == addr) {
+		count_nested(); /* a wrapper: the inner call owns the event */
+		return;
+	}
+	result_note(t, addr);
+	if (o->lost)
+		return;
+	size = site->size.from == HT_FROM_STASH ? o->size : size_value(site, hit->r, o->size);
+	nr = o->site;
+	began = bpf_map_lookup_elem(&sites, &nr);
+	if (!began)
+		return;
+	if (alloc_emit(o->site, began->kind, addr, size, o->old, o->align))
+		count_lost(HT_LOSS_RING_FULL, 1);
+}
+
+static __always_inline void role_stash(const struct hit *hit)
+{
+	if (call_is_nested(hit)) {
+		hit->thread->nested_sp0 = hit->sp0;
+		count_nested();
+		return;
+	}
+	if (call_open(hit, 0))
+		count_lost(HT_LOSS_STASH_FULL, 1);
+}
+
+/* All enclosing calls of this thread lose their record with the inner one: they are one call of the program. */
+static __always_inline void lose_enclosing(struct thread_state *t)
+{
+	for (u32 i = 0; i < HT_OPEN_MAX; i++) {
+		if (i >= t->nr_open)
+			break;
+		t->open[i].lost = 1;
+	}
+}
+
+static __always_inline void role_give_up(const struct hit *hit)
+{
+	struct thread_state *t = hit->thread;
+	u64 old = loc_value(&hit->site->old, hit->r, 0);
+	struct ht_ev_free *e;
+	u8 lost = 0;
+
+	if (call_is_nested(hit)) {
+		t->nested_sp0 = hit->sp0;
+		count_nested();
+		return;
+	}
+	if (old) {
+		e = ring_reserve(sizeof(*e));
+		if (e) {
+			head_fill(&e->h, HT_EV_GIVE_UP, 0, hit->site_nr);
+			e->addr = old;
+			e->size = size_value(hit->site, hit->r, 0);
+			ring_submit(e);
+			if (t->nr_open && t->nr_open <= HT_OPEN_MAX) {
+				struct open_call *o = &t->open[(t->nr_open - 1) & (HT_OPEN_MAX - 1)];
+
+				/* The wrapper around this call was counted as lost, but its call is seen here after all. */
+				if (o->lost && o->old == old) {
+					o->lost = 0;
+					count_lost(HT_LOSS_RING_FULL, -1);
+				}
+			}
+		} else {
+			lost = 1;
+			count_lost(HT_LOSS_RING_FULL, 1);
+			if (t->nr_open && t->nr_open <= HT_OPEN_MAX &&
+			    t->open[(t->nr_open - 1) & (HT_OPEN_MAX - 1)].old == old) {
+				if (t->open[(t->nr_open - 1) & (HT_OPEN_MAX - 1)].lost)
+					count_lost(HT_LOSS_RING_FULL, -1); /* already counted, with the wrapper */
+				lose_enclosing(t);
+			}
+		}
+	}
+	if (call_open(hit, lost) && !lost)
+		count_lost(HT_LOSS_STASH_FULL, 1);
+}
+
+/* This free is the tail of the free at hand before: same block, same frame, same caller, one allocator. */
+static __always_inline int free_is_tail(const struct hit *hit, u64 addr)
+{
+	struct thread_state *t = hit->thread;
+	int tail = 0;
+	u64 ra;
+
+	if (!t->tail_valid && !(hit->site->flags & HT_SITE_MAY_TAIL))
+		return 0;
+	ra = user_word(hit->sp0);
+	if (t->tail_valid)
+		tail = t->free_addr == addr && t->free_sp0 == hit->sp0 && t->tail_ra == ra && t->free_obj == hit->site->obj;
+	t->tail_valid = !!(hit->site->flags & HT_SITE_MAY_TAIL);
+	t->tail_ra = ra;
+	return tail;
+}
+
+/* The inner free of a wrapper: the free before was of the same block, and its code called here, or tail-jumped here from
+ * another object (operator delete of an allocator that goes through the PLT to a preloaded free). */
+static __always_inline int free_is_inner(const struct hit *hit, u64 addr)
+{
+	struct thread_state *t = hit->thread;
+
+	if (!t->free_valid || t->free_addr != addr || t->free_sp0 < hit->sp0)
+		return 0;
+	if (t->free_sp0 == hit->sp0)
+		return t->free_obj != hit->site->obj;
+	return in_text_of(t->free_obj, user_word(hit->sp0));
+}
+
+/* The allocator frees a block of its own: no call of the program's. */
+static __always_inline int free_is_own(const struct hit *hit)
+{
+	u32 nr = hit->site->obj;
+	struct ht_object *o;
+	u64 ra;
+
+	if (!(hit->site->flags & HT_SITE_INNER))
+		return 0;
+	o = bpf_map_lookup_elem(&objects, &nr);
+	ra = user_word(hit->sp0);
+	for (u32 i = 0; o && i < HT_INNER_MAX && o->inner_ra[i]; i++)
+		if (o->inner_ra[i] == ra)
+			return 1;
+	return 0;
+}
+
+static __always_inline void role_free(const struct hit *hit)
+{
+	struct thread_state *t = hit->thread;
+	u64 addr = loc_value(&hit->site->ptr, hit->r, 0);
+	struct ht_ev_free *e;
+	int inner;
+
+	if (!addr)
+		return;
+	if (free_is_own(hit) || free_is_tail(hit, addr) || call_is_nested(hit)) {
+		count_nested();
+		return;
+	}
+	inner = free_is_inner(hit, addr);
+	e = ring_reserve(sizeof(*e));
+	if (e) {
+		head_fill(&e->h, HT_EV_FREE, inner && !t->free_lost ? HT_EVF_INNER : 0, hit->site_nr);
+		e->addr = addr;
+		e->size = size_value(hit->site, hit->r, 0);
+		ring_submit(e);
+		if (inner && t->free_lost)
+			count_lost(HT_LOSS_RING_FULL, -1); /* the wrapper's record was lost, but the call is seen here */
+	} else if (!(inner && t->free_lost)) {
+		count_lost(HT_LOSS_RING_FULL, 1);
+	}
+	t->free_valid = 1;
+	t->free_lost = !e;
+	t->free_addr = addr;
+	t->free_sp0 = hit->sp0;
+	t->free_obj = hit->site->obj;
+}
+
+/* One-trap allocation: size and result are both known here. */
+static __always_inline void role_one_alloc(const struct hit *hit)
+{
+	const struct ht_site *site = hit->site;
+	u64 addr = loc_value(&site->ptr, hit->r, 0);
+
+	if (call_is_nested(hit)) {
+		count_nested();
+		return;
+	}
+	result_note(hit->thread, addr);
+	if (alloc_emit(hit->site_nr, site->kind, addr, size_value(site, hit->r, 0), loc_value(&site->old, hit->r, 0),
+		       loc_value(&site->align, hit->r, 0)))
+		count_lost(HT_LOSS_RING_FULL, 1);
+}
+
+static __always_inline void role_steer(const struct hit *hit)
+{
+	struct ht_ev_steer *e = ring_reserve(sizeof(*e));
+
+	if (!e) {
+		count_other_lost();
+		return;
+	}
+	head_fill(&e->h, HT_EV_STEER, 0, hit->site_nr);
+	e->arg0 = loc_value(&hit->site->ptr, hit->r, 0);
+	e->arg1 = loc_value(&hit->site->size, hit->r, 0);
+	e->name[0] = 0;
+	if (hit->site->ptr.xform == HT_XFORM_CSTRING)
+		bpf_probe_read_user_str(e->name, sizeof(e->name), (void *)e->arg0);
+	ring_submit(e);
+}
+
+static __always_inline int site_reached(struct pt_regs *ctx)
+{
+	struct ht_counters *c = counters_get();
+	u32 nr = (u32)bpf_get_attach_cookie(ctx);
+	struct hit hit;
+
+	if (c)
+		__sync_fetch_and_add(&c->traps, 1);
+	hit.site = bpf_map_lookup_elem(&sites, &nr);
+	if (!hit.site || !cond_holds(hit.site->cond, ctx->flags))
+		return 0;
+	regs_copy(hit.r, ctx);
+	hit.site_nr = (u16)nr;
+	hit.sp0 = hit.r[4] + (s64)hit.site->ra_off;
+	hit.thread = thread_get();
+	if (!hit.thread) {
+		/* A FINISH without a beginning is nothing; anything else is a call that nobody will see. */
+		if (hit.site->role != HT_ROLE_FINISH)
+			count_lost(HT_LOSS_MAP_FULL, 1);
+		return 0;
+	}
+	switch (hit.site->role) {
+	case HT_ROLE_ONE:
+		if (hit.site->kind >= KIND_FREE)
+			role_free(&hit);
+		else
+			role_one_alloc(&hit);
+		break;
+	case HT_ROLE_STASH: role_stash(&hit); break;
+	case HT_ROLE_FINISH: role_finish(&hit); break;
+	case HT_ROLE_GIVE_UP: role_give_up(&hit); break;
+	case HT_ROLE_STEER: role_steer(&hit); break;
+	}
+	return 0;
+}
+
+#endif

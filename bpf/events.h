@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * events.h - what the programs in the kernel and the recorder share: sites, records, losses.
+ *
+ * Fixed-width integers only, no functions, no pointers. A record's type is its first field.
+ * Calls and page faults travel in one ring a CPU; the CPU is the ring's index. Mappings, threads and exec travel in a ring
+ * of their own behind those (the control ring), so that a flood of calls cannot push them out. ts is CLOCK_MONOTONIC in ns and is taken
+ * after the record's place in the ring was reserved: a record that is not yet reserved at time t has ts > t.
+ */
+#ifndef HEAPTAPE_EVENTS_H
+#define HEAPTAPE_EVENTS_H
+
+#include <linux/types.h>
+
+/* ---- sites: where a probe stands and what it finds there ---- */
+
+enum {
+	HT_SITES_MAX = 4096,  /* sites of one recording */
+	HT_OBJECTS_MAX = 64,  /* objects with an allocator in one recording */
+	HT_OPEN_MAX = 8,      /* calls of one thread open at once: wrapper in wrapper, signal handler in call */
+	HT_CPUS_MAX = 1024,
+	HT_INNER_MAX = 8,     /* places inside an allocator that call its own free */
+	HT_NAME_LEN = 64,     /* mallctl names and the like, cut there */
+};
+
+enum ht_role {
+	HT_ROLE_ONE = 1,     /* everything is known here: one record */
+	HT_ROLE_STASH = 2,   /* the call begins: keep what is known now */
+	HT_ROLE_FINISH = 3,  /* the call ends: complete what was kept, one record */
+	HT_ROLE_GIVE_UP = 4, /* realloc begins: the old block may be reused from here on; keeps as STASH does */
+	HT_ROLE_STEER = 5,   /* a call that steers the allocator: its arguments, nothing to finish */
+};
+
+/* Where a value is to be found. */
+enum ht_from {
+	HT_FROM_NONE = 0,
+	HT_FROM_REG = 1,   /* register */
+	HT_FROM_REG32 = 2, /* its low 32 bits */
+	HT_FROM_STACK = 3, /* 8 bytes at stack pointer + disp */
+	HT_FROM_MEM = 4,   /* 8 bytes at register + disp */
+	HT_FROM_STASH = 5, /* FINISH: what the stash holds for this value */
+};
+
+/* What has to be done to it. */
+enum ht_xform {
+	HT_XFORM_NONE = 0,
+	HT_XFORM_LG_ALIGN = 1, /* jemalloc's flags: alignment is 1 << (v & 63), none if those bits are 0 */
+	HT_XFORM_DEREF = 2,    /* FINISH: the result stands at the address in the stash (posix_memalign), valid if v == 0 */
+	HT_XFORM_CSTRING = 3,  /* STEER: v points to a name, which goes into the record */
+};
+
+struct ht_loc {
+	__u8 from;  /* enum ht_from */
+	__u8 reg;   /* x86-64: the encoding's number, 0 rax .. 15 r15; 16 instruction pointer */
+	__u8 xform; /* enum ht_xform */
+	__u8 pad;
+	__s32 disp;
+};
+
+enum ht_site_flag {
+	HT_SITE_MAY_TAIL = 1, /* may tail-jump into another probed function of its object: see alloc.bpf.h */
+	HT_SITE_INNER = 2,    /* free: the allocator itself calls it too, from struct ht_object's inner_ra */
+};
+
+struct ht_site {
+	__u8 kind;  /* enum tape_kind of the event */
+	__u8 role;  /* enum ht_role */
+	__u8 cond;  /* 0: always; n: only if the processor's condition code n - 1 holds (x86-64: 0 o .. 15 g) */
+	__u8 obj;   /* allocator number, index of struct ht_object */
+	__u8 flags; /* enum ht_site_flag */
+	__u8 pad;
+	__u16 func; /* sites of one function share this number */
+	__s32 ra_off; /* the return address stands at stack pointer + ra_off */
+	__u32 pad2;
+	struct ht_loc size, mul; /* requested bytes = size * mul; mul absent: 1 */
+	struct ht_loc ptr;       /* block: freed by it, or its result */
+	struct ht_loc old;       /* realloc: the block given up */
+	struct ht_loc align;
+};
+
+/* The code of an allocator as mapped in the target: tells calls from inside it. */
+struct ht_object {
+	__u64 text_start, text_end;
+	/* Return addresses of the allocator's own direct calls of its free, 0 where there are fewer. They give back what
+	 * no program holds: glibc empties an ending thread's cache that way. */
+	__u64 inner_ra[HT_INNER_MAX];
+};
+
+/* ---- records ---- */
+
+enum ht_event_type {
+	HT_EV_ALLOC = 1,  /* struct ht_ev_alloc, the short form: old and align left out */
+	HT_EV_CALL = 2,   /* struct ht_ev_call */
+	HT_EV_FREE = 3,   /* struct ht_ev_free */
+	HT_EV_GIVE_UP = 4,/* struct ht_ev_free; addr: the old block, size: what is asked for */
+	HT_EV_STEER = 5,  /* struct ht_ev_steer */
+	HT_EV_MAP_ENTER = 6, /* struct ht_ev_map: munmap, mremap, brk, madvise begin */
+	HT_EV_MAP_EXIT = 7,  /* struct ht_ev_map: any of them, or mmap, has returned */
+	HT_EV_THREAD = 8, /* struct ht_ev_thread */
+	HT_EV_FAULT = 9,  /* struct ht_ev_free; addr: the page's address */
+	HT_EV_EXEC = 10,  /* struct ht_ev_thread */
+	HT_EV_FORK = 11,  /* struct ht_ev_thread: the target made a child process, sub: its pid */
+};
+
+enum ht_event_flag {
+	HT_EVF_INNER = 1,  /* free: called from inside a free of the same block, whose record was written */
+	HT_EVF_OPEN = 2,   /* mapping: inside a recorded allocator call; obj says whose */
+	HT_EVF_START = 4,  /* thread: born */
+	HT_EVF_EXIT = 8,   /* thread: ends */
+};
+
+struct ht_ev_head {
+	__u8 type;  /* enum ht_event_type */
+	__u8 flags; /* enum ht_event_flag */
+	__u16 site; /* number of the site; records of the control ring: the CPU */
+	__u32 tid;
+	__u64 ts;
+};
+
+struct ht_ev_alloc {
+	struct ht_ev_head h;
+	__u64 addr; /* 0: the call failed */
+	__u64 size;
+	__u32 stack;
+	__u32 pad;
+};
+
+struct ht_ev_call {
+	struct ht_ev_head h;
+	__u64 addr, size, old, align;
+	__u32 stack;
+	__u32 pad;
+};
+
+struct ht_ev_free {
+	struct ht_ev_head h;
+	__u64 addr, size;
+};
+
+struct ht_ev_steer {
+	struct ht_ev_head h;
+	__u64 arg0, arg1;
+	char name[HT_NAME_LEN];
+};
+
+enum ht_map_call { HT_MAP_MMAP, HT_MAP_MUNMAP, HT_MAP_MREMAP, HT_MAP_BRK, HT_MAP_MADVISE };
+
+struct ht_ev_map {
+	struct ht_ev_head h;
+	__u32 call; /* enum ht_map_call */
+	__u32 obj;  /* flag HT_EVF_OPEN: the allocator whose call this is inside of */
+	__u64 arg[5];
+	__s64 ret; /* MAP_EXIT: as the kernel returns it, -errno on failure */
+	__u64 ip;  /* of the caller in user space */
+};
+
+struct ht_ev_thread {
+	struct ht_ev_head h; /* tid: the thread spoken of */
+	__u32 sub;
+	__u32 pad;
+	char comm[16];
+};
+
+/* ---- losses: one of these a CPU ---- */
+
+enum ht_loss { HT_LOSS_RING_FULL, HT_LOSS_STASH_FULL, HT_LOSS_MAP_FULL, HT_LOSS_STACK, HT_LOSS_NR };
+
+struct ht_counters {
+	__s64 lost[HT_LOSS_NR]; /* calls; the sum over all CPUs is what counts, one CPU's may be negative */
+	__u64 lost_last_ts;
+	__u64 nested;  /* calls of wrappers, and calls inside a call, that made no record */
+	__u64 traps;   /* times a site was reached */
+	__u64 other_lost; /* records that are no calls (faults, mappings, threads) and found no room */
+};
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tape.h - reading and writing tapes: the record of every allocation of a process.
+ *
+ * The format is specified in TAPE.md. This library knows no process, no thread and no kernel; other
+ * programs may link it. A handle belongs to one thread at a time. Functions that can fail return 0 or
+ * -errno; -EBADMSG means damaged or false content, -ENOTSUP a tape of a later version. Nothing is printed:
+ * tape_reader_error() and tape_writer_error() say what, where (offset) and why.
+ */
+#ifndef HEAPTAPE_TAPE_H
+#define HEAPTAPE_TAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TAPE_VERSION 1
+
+/* What an event is. The values stand on disk: never renumber, only append. */
+enum tape_kind {
+	TAPE_NONE = 0,
+	/* Allocation calls and frees: the events that info's "total" counts, unless TAPE_FAILED or TAPE_SUB is set. */
+	TAPE_MALLOC = 1,
+	TAPE_CALLOC = 2,
+	TAPE_REALLOC = 3,        /* old -> addr; an object moves or stays */
+	TAPE_POSIX_MEMALIGN = 4, /* align holds the alignment asked for, here and in the next two */
+	TAPE_ALIGNED_ALLOC = 5,
+	TAPE_MEMALIGN = 6,
+	TAPE_VALLOC = 7,
+	TAPE_PVALLOC = 8,
+	TAPE_NEW = 9, /* operator new of an allocator whose operator new is not malloc */
+	TAPE_FREE = 10,
+	TAPE_DELETE = 11,    /* size: sized delete's size, or 0 */
+	TAPE_SDALLOCX = 12,  /* size as passed */
+	TAPE_GIVE_UP = 13,   /* addr: block that a later TAPE_REALLOC of this thread names as old; the block may be
+	                        reused from here on. Only written where events of others stand between the two. */
+	/* The address space. size in bytes, arg as said. */
+	TAPE_MMAP = 32,    /* arg: prot | (uint64_t)flags << 32 */
+	TAPE_MUNMAP = 33,
+	TAPE_MREMAP = 34,  /* old: former address, arg: former size */
+	TAPE_BRK = 35,     /* addr: the new break, old: the break before */
+	TAPE_MADVISE = 36, /* arg: advice */
+	/* Threads and the process. */
+	TAPE_THREAD_START = 40, /* arg: string number of the name */
+	TAPE_THREAD_NAME = 41,  /* arg: string number of the new name */
+	TAPE_THREAD_EXIT = 42,
+	TAPE_FAULT = 43, /* page fault of the target: addr is the page touched first, flag TAPE_WRITE if by a write */
+	TAPE_RSS = 44,   /* addr: anonymous bytes resident, old: file bytes, size: shared memory bytes */
+	TAPE_EXEC = 45,  /* the process image was replaced: all objects end; arg: string number of the new program */
+	TAPE_STEER = 46, /* a call that steers an allocator; arg: string number of "function" or "function:name",
+	                    addr and size: its first two integer arguments */
+	/* About the recording. */
+	TAPE_LOST = 48,    /* size: calls lost, arg: enum tape_loss, old: ns at which the loss may have begun */
+	TAPE_MARK = 49,    /* arg: enum tape_mark */
+	TAPE_COUNTER = 50, /* arg: enum tape_counter, size: what to add to it */
+};
+
+enum tape_flag {
+	TAPE_FAILED = 1,       /* the call returned NULL (realloc: the old object lives on) */
+	TAPE_UNKNOWN = 2,      /* frees or resizes a block whose birth is not on the tape */
+	TAPE_IMPLIED_FREE = 4, /* born at the address of a live object, which thereby ended */
+	TAPE_SUB = 8,          /* inside a live object of another recorded allocator: level 2, counted, never replayed */
+	TAPE_WRITE = 16,       /* TAPE_FAULT: by a write */
+	TAPE_BY_SHIFT = 6,     /* bits 6-7: enum tape_by of TAPE_MMAP .. TAPE_MADVISE */
+};
+
+enum tape_by { TAPE_BY_UNKNOWN, TAPE_BY_ALLOCATOR, TAPE_BY_PROGRAM, TAPE_BY_LOADER };
+enum tape_loss { TAPE_LOSS_RING_FULL, TAPE_LOSS_STASH_FULL, TAPE_LOSS_MAP_FULL, TAPE_LOSS_STACK, TAPE_LOSS_CALL_CUT,
+		 TAPE_LOSS_NR };
+enum tape_mark { TAPE_MARK_START, TAPE_MARK_END };
+enum tape_counter { TAPE_COUNT_NESTED, TAPE_COUNT_NR };
+
+#define TAPE_NO_STACK 0u /* stack numbers start at 1 */
+#define TAPE_NO_ALLOC 0xffu
+
+/* One event. Fields that a kind does not use are 0 (alloc: TAPE_NO_ALLOC). */
+struct tape_event {
+	uint64_t ns; /* since the start mark, CLOCK_MONOTONIC; events never go back in time */
+	uint64_t addr;
+	uint64_t size; /* bytes requested */
+	uint64_t old;  /* address before, see the kinds */
+	union {
+		uint64_t align; /* allocation calls: alignment asked for, 0 if none was */
+		uint64_t arg;   /* all other kinds */
+	};
+	uint32_t tid;
+	uint32_t stack; /* stack number, TAPE_NO_STACK if none */
+	uint16_t cpu;
+	uint8_t kind;  /* enum tape_kind */
+	uint8_t flags; /* enum tape_flag */
+	uint8_t alloc; /* allocator number, TAPE_NO_ALLOC if none */
+};
+
+/* True for TAPE_MALLOC .. TAPE_SDALLOCX: the kinds that info's total counts. */
+bool tape_kind_is_call(unsigned kind);
+/* True for TAPE_MALLOC .. TAPE_NEW (a birth or a resize). */
+bool tape_kind_is_alloc(unsigned kind);
+/* "malloc", "mmap" ...; NULL for a value that no version knows. Static storage. */
+const char *tape_kind_name(unsigned kind);
+const char *tape_loss_name(unsigned loss);
+const char *tape_by_name(unsigned by);
+
+/* An allocator found in the target. Numbers are dense from 0 in order of tape_writer_allocator(). */
+struct tape_allocator {
+	const char *name; /* "glibc", "jemalloc" ... */
+	const char *path; /* as the target sees it */
+	const char *build_id; /* hex, "" if the object has none */
+};
+
+struct tape_frame {
+	uint32_t module; /* string number of "BUILDID path" */
+	uint64_t offset; /* file offset of the return address (or of the probed instruction for frame 0) */
+};
+
+/* ---- writing ---- */
+
+struct tape_writer;
+
+struct tape_writer_opts {
+	int zstd_level;            /* 0: the default, 3 */
+	uint64_t time_unit_ns;     /* resolution of the time column; 0: 1000 */
+	uint32_t block_events_max; /* 0: the default, 65536 */
+	bool overwrite;            /* false: -EEXIST when the file is there */
+};
+
+/* Creates `path` (mode 0600) and writes the head. opts may be NULL. On failure *w_ret is NULL. */
+int tape_writer_open(const char *path, const struct tape_writer_opts *opts, struct tape_writer **w_ret);
+/* Facts about target, machine and recording, as text: see TAPE.md "Meta keys". A key set again takes the later value. */
+int tape_writer_meta(struct tape_writer *w, const char *key, const char *value);
+int tape_writer_meta_u64(struct tape_writer *w, const char *key, uint64_t value);
+/* Each gives the number of an equal entry, new or known. Strings are bytes without NUL, 64 KiB at most (cut there). */
+int tape_writer_string(struct tape_writer *w, const char *s, uint32_t *id_ret);
+int tape_writer_stack(struct tape_writer *w, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
+		      uint32_t *id_ret);
+int tape_writer_allocator(struct tape_writer *w, const struct tape_allocator *a, uint8_t *id_ret);
+/* Adds an event. ev->ns must not be below the last one's (-EINVAL). Writes a block when one is full.
+ * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. */
+int tape_writer_add(struct tape_writer *w, const struct tape_event *ev);
+/* Ends the current block and hands it to the file: call at least once a second, so that a killed recorder loses no more. */
+int tape_writer_flush(struct tape_writer *w);
+/* Bytes written so far, blocks not yet ended left out. */
+uint64_t tape_writer_bytes(const struct tape_writer *w);
+const char *tape_writer_error(const struct tape_writer *w);
+/* Ends the tape well (last block, index, end block), fsyncs, frees. w may be NULL. */
+int tape_writer_close(struct tape_writer *w);
+
+/* ---- reading ---- */
+
+struct tape_reader;
+
+struct tape_reader_opts {
+	bool salvage; /* pass over damaged blocks and count them instead of failing */
+};
+
+/* A tape without its end block (recorder killed) opens and reads up to its last whole block: see tape_reader_complete. */
+int tape_reader_open(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret);
+/* Why the last call failed: "block 12 at offset 4194304: checksum mismatch". After a failed open: pass NULL; per thread. */
+const char *tape_reader_error(const struct tape_reader *r);
+/* NULL if the key is not on the tape. Valid until close. */
+const char *tape_reader_meta(const struct tape_reader *r, const char *key);
+uint64_t tape_reader_meta_u64(const struct tape_reader *r, const char *key, uint64_t absent);
+/* The i-th key, in the order written; false behind the last. */
+bool tape_reader_meta_at(const struct tape_reader *r, size_t i, const char **key_ret, const char **value_ret);
+/* 1: *ev filled; 0: the end; -errno. Dictionary numbers in *ev can be looked up from then on. */
+int tape_reader_next(struct tape_reader *r, struct tape_event *ev);
+/* All events of one block at once: *evs_ret is valid until the next call. Returns their number, 0 at the end, -errno. */
+long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs_ret);
+int tape_reader_rewind(struct tape_reader *r);
+/* NULL (or 0 frames) for a number that the part read so far does not define. Valid until close or rewind. */
+const char *tape_reader_string(const struct tape_reader *r, uint32_t id);
+uint32_t tape_reader_stack(const struct tape_reader *r, uint32_t id, const struct tape_frame **frames_ret, bool *truncated_ret);
+const struct tape_allocator *tape_reader_allocator(const struct tape_reader *r, uint32_t id);
+uint32_t tape_reader_nr_allocators(const struct tape_reader *r);
+uint32_t tape_reader_nr_stacks(const struct tape_reader *r);
+/* Known after the end was reached. */
+bool tape_reader_complete(const struct tape_reader *r); /* the end block was there */
+uint64_t tape_reader_nr_blocks(const struct tape_reader *r);
+uint64_t tape_reader_nr_bad_blocks(const struct tape_reader *r); /* salvage: blocks passed over */
+uint64_t tape_reader_file_bytes(const struct tape_reader *r);
+void tape_reader_close(struct tape_reader *r);
+
+#endif

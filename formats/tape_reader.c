@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tape_reader.c - what the blocks of a tape mean: see tape.h and TAPE.md.
+ *
+ * Memory: one block (payload and events) and the dictionaries, whatever the file's length.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "block_file.h"
+#include "dict.h"
+#include "events.h"
+#include "meta.h"
+#include "tape.h"
+
+#define END_NBYTES (BLOCK_HEAD_NBYTES + 16) /* of the whole END block */
+#define WANTED (1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END)
+
+struct tape_reader {
+	struct block_file file;
+	struct dict_reader *dict;
+	struct events_decoder *decoder;
+	struct meta meta;
+	uint64_t meta_end; /* META blocks in front of this offset are in `meta` already */
+	struct tape_event *events;
+	size_t nr_events, cap_events, next_event;
+	uint64_t last_ns;
+	int err; /* stays, until a rewind: what lies behind a refused block is not read */
+};
+
+static _Thread_local char open_error[sizeof(((struct block_file *)0)->why)];
+
+static int take_meta(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
+{
+	return meta_add(&r->meta, payload, head->count, why_ret);
+}
+
+/* All META blocks that the index names. 0, or an error that makes the caller walk the heads instead. */
+static int load_meta_by_index(struct tape_reader *r, struct cursor index, uint32_t nr)
+{
+	uint64_t offset = FILE_HEAD_NBYTES;
+
+	for (; nr && !index.bad; nr--) {
+		uint64_t kind = cursor_varint(&index);
+		struct block_head head;
+		struct cursor payload;
+		const char *why;
+
+		offset += cursor_varint(&index);
+		for (unsigned skip = 0; skip < 3; skip++)
+			cursor_varint(&index);
+		if (kind != BLOCK_META || index.bad)
+			continue;
+		if (block_file_at(&r->file, offset, &head, &payload) || head.kind != BLOCK_META ||
+		    take_meta(r, &head, payload, &why))
+			return -EBADMSG;
+	}
+	return index.bad ? -EBADMSG : 0;
+}
+
+/* The offset of the INDEX block by the END block at the file's end; 0 if there is none. */
+static uint64_t find_index(struct tape_reader *r)
+{
+	struct block_head head;
+	struct cursor payload;
+
+	if (r->file.nbytes < FILE_HEAD_NBYTES + END_NBYTES)
+		return 0;
+	if (block_file_at(&r->file, r->file.nbytes - END_NBYTES, &head, &payload) || head.kind != BLOCK_END ||
+	    cursor_left(&payload) < 16)
+		return 0;
+	return get_u64(payload.p);
+}
+
+/* Without an index: from head to head up to the first that is not whole. Reading refuses or salvages later. */
+static void load_meta_by_heads(struct tape_reader *r)
+{
+	uint64_t offset = FILE_HEAD_NBYTES;
+	struct block_head head;
+	struct cursor payload;
+	const char *why;
+
+	while (block_file_head_at(&r->file, offset, &head, &why) == 0) {
+		if (head.stored_nbytes > r->file.nbytes - offset - BLOCK_HEAD_NBYTES)
+			break;
+		if (head.kind == BLOCK_META && (block_file_at(&r->file, offset, &head, &payload) ||
+						take_meta(r, &head, payload, &why)))
+			break;
+		offset += BLOCK_HEAD_NBYTES + head.stored_nbytes;
+	}
+	r->meta_end = offset;
+}
+
+/* Later keys (how the recording ended) stand behind the events: they are wanted before. */
+static void load_meta(struct tape_reader *r)
+{
+	uint64_t offset = find_index(r);
+	struct block_head head;
+	struct cursor payload;
+	struct bytes copy = { 0 };
+
+	/* The payload is copied: reading the blocks that it names uses the same buffers. */
+	if (offset && block_file_at(&r->file, offset, &head, &payload) == 0 && head.kind == BLOCK_INDEX &&
+	    bytes_append(&copy, payload.p, cursor_left(&payload)) == 0 &&
+	    load_meta_by_index(r, cursor_of(copy.data, copy.nbytes), head.count) == 0) {
+		r->meta_end = r->file.nbytes;
+	} else {
+		meta_free(&r->meta);
+		load_meta_by_heads(r);
+	}
+	bytes_free(&copy);
+}
+
+int tape_reader_open(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret)
+{
+	struct tape_reader *r = calloc(1, sizeof(*r));
+	int err;
+
+	*r_ret = NULL;
+	snprintf(open_error, sizeof(open_error), "out of memory");
+	if (!r)
+		return -ENOMEM;
+	err = block_file_open(&r->file, path, opts && opts->salvage);
+	if (err)
+		snprintf(open_error, sizeof(open_error), "%s", r->file.why);
+	r->dict = dict_reader_new();
+	r->decoder = events_decoder_new();
+	if (!err && (!r->dict || !r->decoder))
+		err = -ENOMEM;
+	if (err) {
+		tape_reader_close(r);
+		return err;
+	}
+	load_meta(r);
+	open_error[0] = 0;
+	*r_ret = r;
+	return 0;
+}
+
+void tape_reader_close(struct tape_reader *r)
+{
+	if (!r)
+		return;
+	block_file_close(&r->file);
+	dict_reader_free(r->dict);
+	events_decoder_free(r->decoder);
+	meta_free(&r->meta);
+	free(r->events);
+	free(r);
+}
+
+const char *tape_reader_error(const struct tape_reader *r)
+{
+	return r ? r->file.why : open_error;
+}
+
+static int take_events(struct tape_reader *r, const struct block_head *head, struct cursor payload,
+		       const char **why_ret)
+{
+	int err;
+
+	if (head->first_ns < r->last_ns)
+		return *why_ret = "its time lies before that of the blocks in front of it", -EBADMSG;
+	if (head->count > r->cap_events) {
+		struct tape_event *events = reallocarray(r->events, head->count, sizeof(*events));
+
+		if (!events)
+			return *why_ret = "out of memory", -ENOMEM;
+		r->events = events;
+		r->cap_events = head->count;
+	}
+	err = events_decode(r->decoder, payload, head->first_ns, head->last_ns, head->count, r->events, why_ret);
+	if (err)
+		return err;
+	r->nr_events = head->count;
+	r->last_ns = head->last_ns;
+	return 0;
+}
+
+static int take_block(struct tape_reader *r, const struct block_head *head, struct cursor payload,
+		      const char **why_ret)
+{
+	switch (head->kind) {
+	case BLOCK_META:
+		return r->file.at < r->meta_end ? 0 : take_meta(r, head, payload, why_ret);
+	case BLOCK_DICT:
+		return dict_reader_add(r->dict, payload, why_ret);
+	case BLOCK_EVENTS:
+		return take_events(r, head, payload, why_ret);
+	default:
+		return 0; /* INDEX and END were checked as blocks; other kinds are passed by their length */
+	}
+}
+
+/* Reads on to the next block with events. 1, 0 at the end, -errno. */
+static int next_events(struct tape_reader *r)
+{
+	struct block_head head;
+	struct cursor payload;
+	int got;
+
+	r->nr_events = r->next_event = 0;
+	if (r->err)
+		return r->err;
+	while ((got = block_file_next(&r->file, WANTED, &head, &payload)) > 0) {
+		const char *why = NULL;
+		int err = take_block(r, &head, payload, &why);
+
+		if (err)
+			err = block_file_refuse(&r->file, &head, err, why);
+		if (err)
+			return r->err = err;
+		if (r->file.at + BLOCK_HEAD_NBYTES > r->meta_end)
+			r->meta_end = r->file.at + BLOCK_HEAD_NBYTES; /* not again after a rewind */
+		if (r->nr_events)
+			return 1;
+	}
+	return r->err = got;
+}
+
+int tape_reader_next(struct tape_reader *r, struct tape_event *ev)
+{
+	if (r->next_event == r->nr_events) {
+		int got = next_events(r);
+
+		if (got <= 0)
+			return got;
+	}
+	*ev = r->events[r->next_event++];
+	return 1;
+}
+
+long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs_ret)
+{
+	size_t nr;
+
+	*evs_ret = NULL;
+	if (r->next_event == r->nr_events) {
+		int got = next_events(r);
+
+		if (got <= 0)
+			return got;
+	}
+	nr = r->nr_events - r->next_event;
+	*evs_ret = r->events + r->next_event;
+	r->next_event = r->nr_events;
+	return (long)nr;
+}
+
+int tape_reader_rewind(struct tape_reader *r)
+{
+	struct dict_reader *dict = dict_reader_new();
+
+	if (!dict)
+		return -ENOMEM;
+	dict_reader_free(r->dict);
+	r->dict = dict;
+	block_file_rewind(&r->file);
+	r->nr_events = r->next_event = 0;
+	r->last_ns = 0;
+	r->err = 0;
+	return 0;
+}
+
+const char *tape_reader_meta(const struct tape_reader *r, const char *key)
+{
+	return meta_find(&r->meta, key);
+}
+
+uint64_t tape_reader_meta_u64(const struct tape_reader *r, const char *key, uint64_t absent)
+{
+	const char *text = meta_find(&r->meta, key);
+	char *end;
+	uint64_t value;
+
+	if (!text || *text < '0' || *text > '9')
+		return absent;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	return errno || *end ? absent : value;
+}
+
+bool tape_reader_meta_at(const struct tape_reader *r, size_t i, const char **key_ret, const char **value_ret)
+{
+	if (i >= r->meta.nr)
+		return false;
+	*key_ret = r->meta.pairs[i].key;
+	*value_ret = r->meta.pairs[i].value;
+	return true;
+}
+
+const char *tape_reader_string(const struct tape_reader *r, uint32_t id)
+{
+	return dict_reader_string(r->dict, id);
+}
+
+uint32_t tape_reader_stack(const struct tape_reader *r, uint32_t id, const struct tape_frame **frames_ret,
+			   bool *truncated_ret)
+{
+	return dict_reader_stack(r->dict, id, frames_ret, truncated_ret);
+}
+
+const struct tape_allocator *tape_reader_allocator(const struct tape_reader *r, uint32_t id)
+{
+	return dict_reader_allocator(r->dict, id);
+}
+
+uint32_t tape_reader_nr_allocators(const struct tape_reader *r)
+{
+	return dict_reader_nr_allocators(r->dict);
+}
+
+uint32_t tape_reader_nr_stacks(const struct tape_reader *r)
+{
+	return dict_reader_nr_stacks(r->dict);
+}
+
+bool tape_reader_complete(const struct tape_reader *r)
+{
+	return r->file.ended;
+}
+
+uint64_t tape_reader_nr_blocks(const struct tape_reader *r)
+{
+	return r->file.nr_blocks;
+}
+
+uint64_t tape_reader_nr_bad_blocks(const struct tape_reader *r)
+{
+	return r->file.nr_bad;
+}
+
+uint64_t tape_reader_file_bytes(const struct tape_reader *r)
+{
+	return r->file.nbytes;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tape_writer.c - collects events, and writes them block by block: see tape.h and TAPE.md.
+ *
+ * What the next EVENTS block needs (META, DICT) goes out in one write with it, in front of it, so that a
+ * killed recorder leaves whole groups but for the last.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "block.h"
+#include "dict.h"
+#include "events.h"
+#include "io.h"
+#include "tape.h"
+
+#define ZSTD_LEVEL_DEFAULT 3
+#define TIME_UNIT_NS_DEFAULT 1000
+#define BLOCK_EVENTS_DEFAULT 65536
+#define DICT_PENDING_NBYTES_MAX (4u << 20) /* goes out by itself then: far below a block's limit */
+#define META_PENDING_NBYTES_MAX (1u << 20)
+#define INDEX_NBYTES_MAX (BLOCK_RAW_NBYTES_MAX - 64) /* a longer index is left out: readers scan then */
+
+struct tape_writer {
+	int fd;
+	int err; /* final once set */
+	uint64_t time_unit_ns;
+	struct tape_event *events; /* of the block that is being filled */
+	uint32_t nr_events, nr_events_max;
+	uint64_t last_ns;
+	uint64_t nr_events_written;
+	struct block_codec *codec;
+	struct events_encoder *encoder;
+	struct dict_writer *dict;
+	struct bytes meta; /* key/value pairs that wait for a block */
+	uint32_t nr_meta;
+	struct bytes scratch, out;
+	uint64_t nbytes;    /* of the file, in whole blocks */
+	uint64_t next_seq;
+	struct bytes index; /* an entry for each block so far */
+	uint32_t nr_index;
+	uint64_t index_offset, index_ns; /* of the last entry: the next is coded against them */
+	char error[256];
+};
+
+static int writer_fail(struct tape_writer *w, int err, const char *doing)
+{
+	w->err = err;
+	snprintf(w->error, sizeof(w->error), "%s at offset %" PRIu64 ": %s", doing, w->nbytes, strerror(-err));
+	return err;
+}
+
+static void writer_free(struct tape_writer *w)
+{
+	if (!w)
+		return;
+	if (w->fd >= 0)
+		close(w->fd);
+	free(w->events);
+	block_codec_free(w->codec);
+	events_encoder_free(w->encoder);
+	dict_writer_free(w->dict);
+	bytes_free(&w->meta);
+	bytes_free(&w->scratch);
+	bytes_free(&w->out);
+	bytes_free(&w->index);
+	free(w);
+}
+
+static struct tape_writer *writer_new(const struct tape_writer_opts *opts)
+{
+	struct tape_writer *w = calloc(1, sizeof(*w));
+	int level = opts && opts->zstd_level ? opts->zstd_level : ZSTD_LEVEL_DEFAULT;
+
+	if (!w)
+		return NULL;
+	w->fd = -1;
+	w->time_unit_ns = opts && opts->time_unit_ns ? opts->time_unit_ns : TIME_UNIT_NS_DEFAULT;
+	w->nr_events_max = opts && opts->block_events_max ? opts->block_events_max : BLOCK_EVENTS_DEFAULT;
+	if (w->nr_events_max > BLOCK_EVENTS_NR_MAX)
+		w->nr_events_max = BLOCK_EVENTS_NR_MAX;
+	w->events = reallocarray(NULL, w->nr_events_max, sizeof(*w->events));
+	w->codec = block_codec_new(level);
+	w->encoder = events_encoder_new();
+	w->dict = dict_writer_new();
+	if (!w->events || !w->codec || !w->encoder || !w->dict) {
+		writer_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* A tape tells what a process did: its owner alone may read it, also where the file was there before. */
+static int open_file(const char *path, bool overwrite)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (overwrite ? O_TRUNC : O_EXCL), 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int tape_writer_open(const char *path, const struct tape_writer_opts *opts, struct tape_writer **w_ret)
+{
+	struct file_head head = { .version = TAPE_VERSION };
+	uint8_t data[FILE_HEAD_NBYTES];
+	struct tape_writer *w = writer_new(opts);
+	int err = -ENOMEM;
+
+	*w_ret = NULL;
+	if (!w)
+		return err;
+	w->fd = open_file(path, opts && opts->overwrite);
+	err = w->fd < 0 ? w->fd : 0;
+	file_head_encode(&head, data);
+	if (!err)
+		err = io_write_all(w->fd, data, sizeof(data));
+	if (err) {
+		writer_free(w);
+		return err;
+	}
+	w->nbytes = w->index_offset = FILE_HEAD_NBYTES;
+	*w_ret = w;
+	return 0;
+}
+
+static int index_add(struct tape_writer *w, const struct block_head *h, uint64_t offset)
+{
+	if (w->index.nbytes > INDEX_NBYTES_MAX || bytes_reserve(&w->index, 5 * VARINT_NBYTES_MAX))
+		return -ENOMEM;
+	bytes_put_varint(&w->index, h->kind);
+	bytes_put_varint(&w->index, offset - w->index_offset);
+	bytes_put_varint(&w->index, h->count);
+	bytes_put_varint(&w->index, zigzag(h->first_ns - w->index_ns));
+	bytes_put_varint(&w->index, h->last_ns - h->first_ns);
+	w->index_offset = offset;
+	w->index_ns = h->first_ns;
+	w->nr_index++;
+	return 0;
+}
+
+/* Appends a block to what the next write_out writes. */
+static int put_block(struct tape_writer *w, struct block_head *h, const struct bytes *parts, size_t nr_parts)
+{
+	uint64_t offset = w->nbytes + w->out.nbytes;
+	int err;
+
+	h->seq = w->next_seq;
+	err = block_encode(w->codec, h, parts, nr_parts, &w->out);
+	if (err)
+		return writer_fail(w, err, "cannot encode a block");
+	w->next_seq++;
+	index_add(w, h, offset); /* without room for it the tape has no index, and readers scan */
+	return 0;
+}
+
+/* On failure the file is cut back to its whole blocks, where it is one that can be cut. */
+static int write_out(struct tape_writer *w)
+{
+	int err = io_write_all(w->fd, w->out.data, w->out.nbytes);
+
+	if (err) {
+		int cut = ftruncate(w->fd, (off_t)w->nbytes);
+
+		(void)cut; /* a reader leaves the half block out anyway */
+		return writer_fail(w, err, "cannot write");
+	}
+	w->nbytes += w->out.nbytes;
+	w->out.nbytes = 0;
+	return 0;
+}
+
+static int put_meta(struct tape_writer *w)
+{
+	struct block_head h = { .kind = BLOCK_META, .count = w->nr_meta };
+	int err;
+
+	if (!w->nr_meta)
+		return 0;
+	err = put_block(w, &h, &w->meta, 1);
+	w->meta.nbytes = w->nr_meta = 0;
+	return err;
+}
+
+static int put_dict(struct tape_writer *w)
+{
+	struct block_head h = { .kind = BLOCK_DICT, .count = dict_writer_pending(w->dict) };
+	int err;
+
+	if (!h.count)
+		return 0;
+	w->scratch.nbytes = 0;
+	err = dict_writer_take(w->dict, &w->scratch);
+	if (err)
+		return writer_fail(w, err, "cannot encode a dictionary");
+	return put_block(w, &h, &w->scratch, 1);
+}
+
+static int put_events(struct tape_writer *w)
+{
+	uint64_t unit = w->time_unit_ns;
+	struct block_head h = { .kind = BLOCK_EVENTS, .count = w->nr_events };
+	const struct bytes *columns;
+	int err;
+
+	if (!w->nr_events)
+		return 0;
+	h.first_ns = w->events[0].ns / unit * unit;
+	h.last_ns = w->events[w->nr_events - 1].ns / unit * unit;
+	err = events_encode(w->encoder, w->events, w->nr_events, unit, &columns);
+	if (err)
+		return writer_fail(w, err, "cannot encode events");
+	err = put_block(w, &h, columns, COLUMN_NR);
+	w->nr_events_written += w->nr_events;
+	w->nr_events = 0;
+	return err;
+}
+
+int tape_writer_flush(struct tape_writer *w)
+{
+	int err = w->err;
+
+	if (!err)
+		err = put_meta(w);
+	if (!err)
+		err = put_dict(w);
+	if (!err)
+		err = put_events(w);
+	if (!err && w->out.nbytes)
+		err = write_out(w);
+	return err;
+}
+
+int tape_writer_add(struct tape_writer *w, const struct tape_event *ev)
+{
+	if (w->err)
+		return w->err;
+	if (ev->ns < w->last_ns || ev->kind == TAPE_NONE)
+		return -EINVAL;
+	w->last_ns = ev->ns;
+	w->events[w->nr_events++] = *ev;
+	return w->nr_events == w->nr_events_max ? tape_writer_flush(w) : 0;
+}
+
+int tape_writer_meta(struct tape_writer *w, const char *key, const char *value)
+{
+	size_t key_nbytes = strnlen(key, DICT_STRING_NBYTES_MAX), value_nbytes = strnlen(value, DICT_STRING_NBYTES_MAX);
+	int err = w->err;
+
+	if (!err && w->meta.nbytes > META_PENDING_NBYTES_MAX)
+		err = put_meta(w);
+	if (!err)
+		err = bytes_reserve(&w->meta, key_nbytes + value_nbytes + 2 * VARINT_NBYTES_MAX);
+	if (err)
+		return err;
+	bytes_put_varint(&w->meta, key_nbytes);
+	bytes_append(&w->meta, key, key_nbytes);
+	bytes_put_varint(&w->meta, value_nbytes);
+	bytes_append(&w->meta, value, value_nbytes);
+	w->nr_meta++;
+	return 0;
+}
+
+int tape_writer_meta_u64(struct tape_writer *w, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return tape_writer_meta(w, key, text);
+}
+
+/* After an entry was added: many new ones at once go out before the events that use them. */
+static int dict_added(struct tape_writer *w, int err)
+{
+	if (!err && dict_writer_pending_nbytes(w->dict) > DICT_PENDING_NBYTES_MAX)
+		err = put_dict(w);
+	return err;
+}
+
+int tape_writer_string(struct tape_writer *w, const char *s, uint32_t *id_ret)
+{
+	return w->err ? w->err : dict_added(w, dict_writer_string(w->dict, s, id_ret));
+}
+
+int tape_writer_stack(struct tape_writer *w, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
+		      uint32_t *id_ret)
+{
+	return w->err ? w->err : dict_added(w, dict_writer_stack(w->dict, frames, nr_frames, truncated, id_ret));
+}
+
+int tape_writer_allocator(struct tape_writer *w, const struct tape_allocator *a, uint8_t *id_ret)
+{
+	return w->err ? w->err : dict_added(w, dict_writer_allocator(w->dict, a, id_ret));
+}
+
+uint64_t tape_writer_bytes(const struct tape_writer *w)
+{
+	return w->nbytes;
+}
+
+const char *tape_writer_error(const struct tape_writer *w)
+{
+	return w->error;
+}
+
+/* The END block has a fixed length and stands last: readers find it, and through it the index, from the end. */
+static int put_end(struct tape_writer *w)
+{
+	struct block_head index = { .kind = BLOCK_INDEX, .count = w->nr_index };
+	struct block_head end = { .kind = BLOCK_END };
+	struct bytes payload = { 0 };
+	uint64_t index_offset = w->nbytes + w->out.nbytes;
+	bool has_index = w->nr_index && w->nr_index == w->next_seq;
+	int err = bytes_reserve(&payload, 16);
+
+	if (!err && has_index)
+		err = put_block(w, &index, &w->index, 1);
+	if (!err) {
+		put_u64(payload.data, has_index ? index_offset : 0);
+		put_u64(payload.data + 8, w->nr_events_written);
+		payload.nbytes = 16;
+		err = put_block(w, &end, &payload, 1);
+	}
+	bytes_free(&payload);
+	return err ? err : write_out(w);
+}
+
+int tape_writer_close(struct tape_writer *w)
+{
+	int err;
+
+	if (!w)
+		return 0;
+	err = tape_writer_flush(w);
+	if (!err)
+		err = put_end(w);
+	/* Pipes and devices cannot be synced: EINVAL. */
+	if (!err && fsync(w->fd) < 0 && errno != EINVAL && errno != EROFS)
+		err = -errno;
+	if (close(w->fd) < 0 && !err && errno != EINTR)
+		err = -errno;
+	w->fd = -1;
+	writer_free(w);
+	return err;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which runs are made for each allocator, and what is made of them. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GLIBC_ARENAS_PER_CPU 8 /* malloc/arena.c, NARENAS_FROM_NCORES on 64-bit machines */
+
+int text_list_add(struct text_list *t, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	char **list = n < 0 ? NULL : reallocarray(t->list, t->nr + 1, sizeof(*list));
+	if (!list) {
+		free(n < 0 ? NULL : text);
+		return -ENOMEM;
+	}
+	t->list = list;
+	t->list[t->nr++] = text;
+	return 0;
+}
+
+void text_list_free(struct text_list *t)
+{
+	for (size_t i = 0; i < t->nr; i++)
+		free(t->list[i]);
+	free(t->list);
+	*t = (struct text_list){ 0 };
+}
+
+/* ---- CPUs ---- */
+
+/* Recorded CPU n is played on the n-th CPU that we may use, counted round where there are fewer. */
+int cpu_map_make(const struct plan *plan, struct cpu_map *map)
+{
+	cpu_set_t *set = CPU_ALLOC(PLAN_CPUS_MAX);
+	size_t nbytes = CPU_ALLOC_SIZE(PLAN_CPUS_MAX);
+	uint16_t ours[PLAN_CPUS_MAX];
+	uint32_t seen = plan->facts.nr_cpus_seen, recorded = plan->head.nr_cpus;
+	*map = (struct cpu_map){ .nr_told = recorded };
+	if (!set)
+		return -ENOMEM;
+	if (sched_getaffinity(0, nbytes, set)) {
+		CPU_FREE(set);
+		return -errno;
+	}
+	for (unsigned i = 0; i < PLAN_CPUS_MAX; i++) {
+		if (CPU_ISSET_S(i, nbytes, set))
+			ours[map->nr_here++] = (uint16_t)i;
+	}
+	CPU_FREE(set);
+	map->nr = seen > recorded ? seen : recorded;
+	map->nr = map->nr < PLAN_CPUS_MAX ? map->nr : PLAN_CPUS_MAX;
+	map->shared = map->nr > map->nr_here;
+	for (uint32_t i = 0; i < map->nr; i++)
+		map->to[i] = ours[i % map->nr_here];
+	return 0;
+}
+
+/* ---- one run ---- */
+
+struct progress {
+	const struct replay_opts *opts;
+	const char *allocator, *what;
+};
+
+static void forward_progress(void *arg, uint32_t done, uint32_t all)
+{
+	const struct progress *p = arg;
+	if (p->opts->progress)
+		p->opts->progress(p->opts->progress_arg, p->allocator, p->what, done, all);
+}
+
+static bool sets_arenas(const struct tested *a)
+{
+	const char *tunables = tested_setting(a, "GLIBC_TUNABLES");
+	return tested_setting(a, "MALLOC_ARENA_MAX") || tested_setting(a, "MALLOC_ARENA_TEST") ||
+	       (tunables && strstr(tunables, "glibc.malloc.arena_"));
+}
+
+/*
+ * glibc asks the kernel itself how many CPUs the calling thread may use, when its arenas run out, and takes 8 for
+ * each: in a player with pinned threads that would be 8. It is told what it would have found.
+ */
+static int make_env(const struct tested *a, uint32_t nr_cpus, char ***env_ret, char *arena_max, size_t nbytes)
+{
+	char **env = calloc(a->nr_settings + 2, sizeof(*env));
+	if (!env)
+		return -ENOMEM;
+	memcpy(env, a->settings ? a->settings : (char *[]){ NULL }, a->nr_settings * sizeof(*env));
+	if (!a->preload && nr_cpus && !sets_arenas(a)) {
+		snprintf(arena_max, nbytes, "MALLOC_ARENA_MAX=%u", nr_cpus * GLIBC_ARENAS_PER_CPU);
+		env[a->nr_settings] = arena_max;
+	}
+	*env_ret = env;
+	return 0;
+}
+
+static int run_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+		    const struct tested *a, uint32_t flags, const char *what, struct run_result *res)
+{
+	struct progress progress = { opts, a->label, what };
+	char **env, arena_max[64];
+	int err = make_env(a, map->nr_told ? map->nr_told : map->nr_here, &env, arena_max, sizeof(arena_max));
+	if (err)
+		return err;
+	flags |= opts->clock_tape ? CONTROL_CLOCK_TAPE : 0;
+	flags |= map->nr_told ? CONTROL_MACHINE : 0;
+	flags |= plan->head.placement != PLAN_PLACE_OFF ? CONTROL_PIN : 0;
+	struct measure_opts m = {
+		.launch = { .player = opts->player, .preload = a->preload ? a->path : NULL, .env = env, .flags = flags,
+			    .pace_milli = opts->pace_milli, .nr_cpus = map->nr_told, .cpu_map = map->to,
+			    .nr_cpu_map = map->nr, .nr_cpus_here = map->nr_here },
+		.timeout_ns = opts->timeout_ns ? opts->timeout_ns : REPLAY_TIMEOUT_NS,
+		.progress = forward_progress,
+		.progress_arg = &progress,
+	};
+	err = measure_run(plan, a, &m, res);
+	free(env);
+	return err;
+}
+
+/* ---- many runs ---- */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+static struct figures figures_of(uint64_t *values, size_t nr)
+{
+	qsort(values, nr, sizeof(*values), compare_u64);
+	uint64_t median = nr % 2 ? values[nr / 2] : values[nr / 2 - 1] + (values[nr / 2] - values[nr / 2 - 1]) / 2;
+	return (struct figures){ median, values[0], values[nr - 1] };
+}
+
+enum metric { METRIC_WALL, METRIC_CPU, METRIC_FAULTS, METRIC_PEAK, METRIC_END };
+
+static uint64_t metric_of(const struct run_result *r, enum metric metric)
+{
+	switch (metric) {
+	case METRIC_WALL: return r->wall_ns;
+	case METRIC_CPU: return r->cpu_ns;
+	case METRIC_FAULTS: return r->page_faults;
+	case METRIC_PEAK: return r->peak_resident;
+	default: return r->end_resident;
+	}
+}
+
+static int summarise(struct replay_result *r)
+{
+	struct figures *const to[] = { &r->wall_ns, &r->cpu_ns, &r->page_faults, &r->peak_resident, &r->end_resident };
+	uint64_t *values = calloc(r->nr_timed + 1u, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	for (int m = METRIC_WALL; m <= METRIC_END; m++) {
+		size_t nr = 0;
+		for (unsigned i = 0; i < r->nr_timed; i++)
+			values[nr++] = metric_of(&r->timed[i], (enum metric)m);
+		if (m >= METRIC_PEAK)
+			values[nr++] = metric_of(&r->measured, (enum metric)m);
+		*to[m] = figures_of(values, nr);
+	}
+	free(values);
+	return 0;
+}
+
+static void take_latencies(struct replay_result *r, const struct run_result *run)
+{
+	static const double q[] = { [LATENCY_P50] = 0.5, [LATENCY_P99] = 0.99, [LATENCY_P999] = 0.999 };
+	r->has_latency = true;
+	for (int h = 0; h < CONTROL_HIST_NR; h++) {
+		for (int i = 0; i < LATENCY_MAX; i++)
+			r->latency_ns[h][i] = (double)hist_quantile(run->hists[h], q[i]) * run->ns_per_tick;
+		r->latency_ns[h][LATENCY_MAX] = (double)hist_max(run->hists[h]) * run->ns_per_tick;
+	}
+}
+
+/* A run whose figures are not wanted. */
+static int run_aside(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+		     struct replay_result *r, uint32_t flags, const char *what)
+{
+	struct run_result *run = calloc(1, sizeof(*run)); /* histograms are too large for a stack */
+	int err = run ? run_once(plan, map, opts, r->tested, flags, what, run) : -ENOMEM;
+	if (!err && run->error.kind)
+		r->error = run->error;
+	else if (!err && flags & CONTROL_LATENCY)
+		take_latencies(r, run);
+	else if (!err)
+		r->verified = true;
+	if (run)
+		run_result_free(run);
+	free(run);
+	return err;
+}
+
+static int run_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+			 struct replay_result *r)
+{
+	unsigned repeat = opts->repeat ? opts->repeat : 1;
+	int err = 0;
+	if (opts->verify)
+		err = run_aside(plan, map, opts, r, CONTROL_VERIFY, "verifying");
+	if (!err && !r->error.kind) {
+		err = run_once(plan, map, opts, r->tested, CONTROL_USABLE, "measuring", &r->measured);
+		r->error = r->measured.error;
+	}
+	r->timed = calloc(repeat, sizeof(*r->timed));
+	if (!r->timed)
+		return -ENOMEM;
+	while (!err && !r->error.kind && r->nr_timed < repeat) {
+		err = run_once(plan, map, opts, r->tested, 0, "timing", &r->timed[r->nr_timed]);
+		r->error = r->timed[r->nr_timed++].error;
+	}
+	if (!err && !r->error.kind && opts->latency)
+		err = run_aside(plan, map, opts, r, CONTROL_LATENCY, "taking latencies");
+	if (!err && !r->error.kind)
+		err = summarise(r);
+	return err;
+}
+
+int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+	       struct replay_result *results, size_t nr_results)
+{
+	for (size_t i = 0; i < nr_results; i++) {
+		int err = run_allocator(plan, map, opts, &results[i]);
+		if (!err)
+			err = replay_warn_result(&results[i], plan);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void replay_result_free(struct replay_result *r)
+{
+	for (unsigned i = 0; i < r->nr_timed; i++)
+		run_result_free(&r->timed[i]);
+	free(r->timed);
+	run_result_free(&r->measured);
+	text_list_free(&r->warnings);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * replay.h - plays a plan against allocators and gathers what came out.
+ *
+ * For each allocator: one measuring run (memory figures, the split), `repeat` timed runs (time, page faults),
+ * and, when asked, one that verifies and one that takes latencies: what one run does must not show in another's
+ * figures. A failing allocator has an error in its result; the others go on.
+ */
+#ifndef HEAPTAPE_REPLAY_REPLAY_H
+#define HEAPTAPE_REPLAY_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "replay/tested.h"
+#include "replay/measure.h"
+#include "replay/plan.h"
+
+struct text_list {
+	char **list;
+	size_t nr;
+};
+int text_list_add(struct text_list *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void text_list_free(struct text_list *t);
+
+struct replay_opts {
+	const char *player;
+	uint64_t pace_milli; /* 0: as fast as it goes; 1000: recorded speed */
+	bool clock_tape, verify, latency;
+	unsigned repeat;     /* timed runs, at least 1 */
+	uint64_t timeout_ns; /* 0: REPLAY_TIMEOUT_NS */
+	void (*progress)(void *arg, const char *allocator, const char *what, uint32_t done, uint32_t all); /* may be NULL */
+	void *progress_arg;
+};
+#define REPLAY_TIMEOUT_NS 60000000000ull
+
+/* Where recorded CPUs are played. */
+struct cpu_map {
+	uint16_t to[PLAN_CPUS_MAX]; /* recorded -> ours */
+	uint32_t nr;
+	uint32_t nr_here;   /* that we may run on */
+	uint32_t nr_told;   /* what the allocator is told; 0: recorded number unknown */
+	bool shared;        /* several recorded CPUs share one of ours */
+};
+int cpu_map_make(const struct plan *plan, struct cpu_map *map);
+
+struct figures {
+	uint64_t median, min, max;
+};
+
+enum latency_q { LATENCY_P50, LATENCY_P99, LATENCY_P999, LATENCY_MAX, LATENCY_NR };
+
+struct replay_result {
+	const struct tested *tested;
+	bool is_recorded;     /* the allocator that the tape was made with */
+	struct run_error error;
+	struct run_result measured;
+	struct run_result *timed; /* nr_timed */
+	unsigned nr_timed;
+	struct figures wall_ns, cpu_ns, page_faults; /* of the timed runs */
+	struct figures peak_resident, end_resident;  /* of all runs; the result's own figure is the measuring run's */
+	bool has_latency, verified;
+	double latency_ns[CONTROL_HIST_NR][LATENCY_NR];
+	struct text_list warnings; /* of this allocator */
+};
+
+/* -errno only where this side fails (memory, descriptors); results[i].tested must be set. */
+int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+	       struct replay_result *results, size_t nr_results);
+void replay_result_free(struct replay_result *r);
+
+/* replay_warn.c: what a reader of any result has to know. 0 or -ENOMEM. */
+int replay_warn_tape(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to);
+int replay_warn_result(struct replay_result *r, const struct plan *plan);
+
+/* memory.c: bytes that can be used here without swapping: MemAvailable, or less under a cgroup's limit. 0: unknown. */
+uint64_t memory_available(void);
+
+/* result_json.c */
+struct replay_report {
+	const char *tape;
+	const struct plan *plan;
+	const struct replay_opts *opts;
+	const struct cpu_map *map;
+	const struct text_list *warnings;
+	const struct replay_result *results;
+	size_t nr_results;
+};
+/* The JSON text, to be freed; NULL if memory ran out. */
+char *replay_json(const struct replay_report *r);
+const char *plan_order_name(unsigned order);
+const char *plan_touch_name(unsigned touch);
+const char *plan_placement_name(unsigned placement);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Results as JSON. Numbers are at most 2^53 and so exact. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/replay.h"
+
+const char *plan_order_name(unsigned order)
+{
+	return order == PLAN_ORDER_STRICT ? "strict" : "deps";
+}
+
+const char *plan_touch_name(unsigned touch)
+{
+	static const char *const names[] = { [PLAN_TOUCHING_FAULTS] = "faults", [PLAN_TOUCHING_ALL] = "all",
+					     [PLAN_TOUCHING_NONE] = "none", [PLAN_TOUCHING_FIRST] = "first" };
+	return names[touch % 4];
+}
+
+const char *plan_placement_name(unsigned placement)
+{
+	static const char *const names[] = { [PLAN_PLACE_STEADY] = "steady", [PLAN_PLACE_EXACT] = "exact",
+					     [PLAN_PLACE_OFF] = "off" };
+	return names[placement % 3];
+}
+
+static void add_u64(cJSON *to, const char *key, uint64_t value)
+{
+	cJSON_AddNumberToObject(to, key, (double)value);
+}
+
+static void add_texts(cJSON *array, const struct text_list *t)
+{
+	for (size_t i = 0; i < t->nr; i++)
+		cJSON_AddItemToArray(array, cJSON_CreateString(t->list[i]));
+}
+
+static void add_allocator(cJSON *to, const struct tested *a)
+{
+	cJSON *o = cJSON_AddObjectToObject(to, "allocator");
+	cJSON_AddStringToObject(o, "name", a->name);
+	cJSON_AddStringToObject(o, "path", a->path);
+	cJSON_AddStringToObject(o, "build_id", a->build_id);
+	cJSON *settings = cJSON_AddObjectToObject(o, "settings");
+	for (size_t i = 0; i < a->nr_settings; i++) {
+		char *key = strdup(a->settings[i]), *equals = key ? strchr(key, '=') : NULL;
+		if (equals) {
+			*equals = '\0';
+			cJSON_AddStringToObject(settings, key, equals + 1);
+		}
+		free(key);
+	}
+	cJSON_AddBoolToObject(o, "settings_recorded", a->settings_recorded);
+	cJSON_AddStringToObject(o, "label", a->label);
+}
+
+static void add_split(cJSON *to, const char *key, const struct run_result *m, const struct split *s)
+{
+	cJSON *o = cJSON_AddObjectToObject(to, key);
+	add_u64(o, "requested", s->requested);
+	if (m->has_usable)
+		add_u64(o, "internal", s->internal);
+	else
+		cJSON_AddNullToObject(o, "internal");
+	add_u64(o, "holes", s->holes);
+	add_u64(o, "retained", s->retained);
+	add_u64(o, "metadata", s->metadata);
+	add_u64(o, "resident", s->resident);
+	add_u64(o, "unresident", s->unresident);
+	add_u64(o, "outside", s->outside);
+}
+
+static void add_figures(cJSON *to, const char *key, const struct figures *f)
+{
+	cJSON *o = cJSON_AddObjectToObject(to, key);
+	add_u64(o, "median", f->median);
+	add_u64(o, "min", f->min);
+	add_u64(o, "max", f->max);
+}
+
+static void add_spread(cJSON *to, const struct replay_result *r)
+{
+	cJSON *o = cJSON_AddObjectToObject(to, "spread");
+	add_figures(o, "wall_ns", &r->wall_ns);
+	add_figures(o, "cpu_ns", &r->cpu_ns);
+	add_figures(o, "page_faults", &r->page_faults);
+	add_figures(o, "peak_resident", &r->peak_resident);
+	add_figures(o, "end_resident", &r->end_resident);
+}
+
+static void add_runs(cJSON *to, const struct replay_result *r)
+{
+	cJSON *runs = cJSON_AddArrayToObject(to, "runs");
+	for (unsigned i = 0; i < r->nr_timed; i++) {
+		const struct run_result *t = &r->timed[i];
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddItemToArray(runs, o);
+		add_u64(o, "wall_ns", t->wall_ns);
+		add_u64(o, "cpu_ns", t->cpu_ns);
+		add_u64(o, "page_faults", t->page_faults);
+		add_u64(o, "peak_resident", t->peak_resident);
+		add_u64(o, "end_resident", t->end_resident);
+	}
+}
+
+static void add_latency(cJSON *to, const struct replay_result *r)
+{
+	static const char *const calls[] = { [CONTROL_HIST_MALLOC] = "malloc", [CONTROL_HIST_FREE] = "free",
+					     [CONTROL_HIST_REALLOC] = "realloc" };
+	static const char *const names[] = { [LATENCY_P50] = "p50", [LATENCY_P99] = "p99", [LATENCY_P999] = "p99_9",
+					     [LATENCY_MAX] = "max" };
+	if (!r->has_latency) {
+		cJSON_AddNullToObject(to, "latency_ns");
+		return;
+	}
+	cJSON *o = cJSON_AddObjectToObject(to, "latency_ns");
+	for (int h = 0; h < CONTROL_HIST_NR; h++) {
+		cJSON *call = cJSON_AddObjectToObject(o, calls[h]);
+		for (int i = 0; i < LATENCY_NR; i++)
+			cJSON_AddNumberToObject(call, names[i], r->latency_ns[h][i]);
+	}
+}
+
+static void add_timeline(cJSON *to, const struct plan *plan, const struct run_result *m)
+{
+	cJSON *timeline = cJSON_AddArrayToObject(to, "timeline");
+	for (uint32_t i = 0; i < plan->head.nr_checkpoints; i++) {
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddItemToArray(timeline, o);
+		add_u64(o, "ns", plan->checkpoints[i].ns);
+		add_u64(o, "live", plan->checkpoints[i].live_nbytes);
+		add_u64(o, "resident", m->resident[i]);
+	}
+}
+
+static uint64_t not_applicable(const struct plan_facts *f)
+{
+	return f->nr_unknown_frees + f->nr_steers;
+}
+
+static void add_figures_of_result(cJSON *o, const struct replay_report *rep, const struct replay_result *r)
+{
+	const struct run_result *m = &r->measured;
+	add_u64(o, "events", rep->plan->facts.nr_planned);
+	add_u64(o, "wall_ns", r->wall_ns.median);
+	add_u64(o, "cpu_ns", r->cpu_ns.median);
+	add_u64(o, "peak_resident", m->peak_resident);
+	add_u64(o, "end_resident", m->end_resident);
+	add_u64(o, "process_resident", m->process_resident);
+	add_u64(o, "process_anon", m->process_anon);
+	add_split(o, "end_split", m, &m->end_split);
+	add_split(o, "peak_split", m, &m->peak_split);
+	add_u64(o, "page_faults", r->page_faults.median);
+	add_u64(o, "not_applicable", not_applicable(&rep->plan->facts));
+	cJSON_AddBoolToObject(o, "verified", r->verified);
+	add_latency(o, r);
+	add_spread(o, r);
+	add_runs(o, r);
+	add_timeline(o, rep->plan, m);
+}
+
+static void add_result(cJSON *to, const struct replay_report *rep, const struct replay_result *r)
+{
+	cJSON *o = cJSON_CreateObject();
+	cJSON_AddItemToArray(to, o);
+	add_allocator(o, r->tested);
+	cJSON_AddBoolToObject(o, "recorded", r->is_recorded);
+	cJSON *warnings = cJSON_AddArrayToObject(o, "warnings");
+	add_texts(warnings, rep->warnings);
+	add_texts(warnings, &r->warnings);
+	if (r->error.kind) {
+		cJSON *e = cJSON_AddObjectToObject(o, "error");
+		cJSON_AddStringToObject(e, "kind", r->error.kind);
+		cJSON_AddStringToObject(e, "text", r->error.text);
+		return;
+	}
+	add_figures_of_result(o, rep, r);
+}
+
+static void add_pace(cJSON *to, uint64_t pace_milli)
+{
+	char text[32] = "max";
+	if (pace_milli)
+		snprintf(text, sizeof(text), "%gx", (double)pace_milli / 1000);
+	cJSON_AddStringToObject(to, "pace", text);
+}
+
+/* What of the tape became what, so that nothing is missing silently. */
+static void add_plan(cJSON *to, const struct plan *plan)
+{
+	const struct plan_facts *f = &plan->facts;
+	cJSON *o = cJSON_AddObjectToObject(to, "plan");
+	add_u64(o, "events", f->nr_planned);
+	add_u64(o, "threads", plan->head.nr_threads);
+	add_u64(o, "slots", plan->head.nr_slots);
+	add_u64(o, "waits", f->nr_waits);
+	add_u64(o, "waits_dropped", f->nr_waits_dropped);
+	add_u64(o, "moves", f->nr_moves);
+	add_u64(o, "moves_dropped", f->nr_moves_dropped);
+	add_u64(o, "failed", f->nr_failed);
+	add_u64(o, "sub_allocations", f->nr_sub);
+	add_u64(o, "nested", f->nr_nested);
+	add_u64(o, "unknown_frees", f->nr_unknown_frees);
+	add_u64(o, "unknown_reallocs", f->nr_unknown_reallocs);
+	add_u64(o, "implied_frees", f->nr_implied_frees);
+	add_u64(o, "steers", f->nr_steers);
+	add_u64(o, "thread_library_calls", f->nr_own_calls);
+	add_u64(o, "lost", f->nr_lost);
+	add_u64(o, "first_ns", f->first_ns);
+	add_u64(o, "last_ns", f->last_ns);
+	add_u64(o, "trap_ns", f->trap_ns);
+	add_u64(o, "trap_total_ns", f->trap_total_ns);
+	add_u64(o, "live_at_end", f->live_nbytes);
+	add_u64(o, "peak_live", f->peak_nbytes);
+	add_u64(o, "touched_known", f->touched.known);
+	add_u64(o, "untouched_known", f->touched.untouched);
+	add_u64(o, "touched_assumed", f->touched.assumed);
+	add_u64(o, "touched_small", f->touched_small_nbytes);
+}
+
+/* The recorded resident set at the checkpoints, where the tape has it. */
+static void add_recorded(cJSON *to, const struct plan *plan)
+{
+	cJSON *timeline = cJSON_AddArrayToObject(to, "recorded_anon");
+	for (uint32_t i = 0; i < plan->head.nr_checkpoints; i++) {
+		const struct plan_checkpoint *c = &plan->checkpoints[i];
+		if (c->recorded_anon_nbytes == UINT64_MAX)
+			continue;
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddItemToArray(timeline, o);
+		add_u64(o, "ns", c->ns);
+		add_u64(o, "anon", c->recorded_anon_nbytes);
+	}
+}
+
+char *replay_json(const struct replay_report *r)
+{
+	cJSON *o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "tape", r->tape);
+	cJSON_AddStringToObject(o, "order", plan_order_name(r->plan->head.order));
+	add_pace(o, r->opts->pace_milli);
+	cJSON_AddStringToObject(o, "clock", r->opts->clock_tape ? "tape" : "real");
+	cJSON_AddStringToObject(o, "touch", plan_touch_name(r->plan->head.touch));
+	cJSON_AddStringToObject(o, "placement", plan_placement_name(r->plan->head.placement));
+	add_u64(o, "repeat", r->opts->repeat);
+	cJSON *map = cJSON_AddArrayToObject(o, "cpu_map");
+	for (uint32_t i = 0; i < r->map->nr; i++)
+		cJSON_AddItemToArray(map, cJSON_CreateNumber(r->map->to[i]));
+	add_texts(cJSON_AddArrayToObject(o, "warnings"), r->warnings);
+	add_plan(o, r->plan);
+	add_recorded(o, r->plan);
+	cJSON *results = cJSON_AddArrayToObject(o, "results");
+	for (size_t i = 0; i < r->nr_results; i++)
+		add_result(results, r, &r->results[i]);
+	char *text = cJSON_PrintUnformatted(o);
+	cJSON_Delete(o);
+	return text;
+}

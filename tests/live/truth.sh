@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# truth.sh - every call that the target made stands on the tape, in order, and nothing else: held against the log of an
+# independent recorder that is preloaded into the target.
+set -u
+. "$ROOT/tests/lib.sh"
+
+ROUNDS=${TRUTH_ROUNDS:-20000}
+REDIS_REQUESTS=${TRUTH_REDIS_REQUESTS:-90000}
+case_nr=0
+
+# truth NAME ALLOCATOR BACKEND NEED CMD...: records CMD, which waits on stdin, until it ends.
+truth() {
+	local name=$1 allocator=$2 backend=$3 need=$4 lib log="$TMP/log$((++case_nr))" env=()
+	shift 4
+	lib=$(library "$allocator")
+	if [ "$allocator" != glibc ] && [ -z "$lib" ]; then
+		skip "$name" "no $allocator on this machine"
+		return
+	fi
+	mkdir "$log"
+	[ "$allocator" = glibc ] || env=("ORACLE_NEW=$allocator")
+	start_target env ORACLE_DIR="$log" "${env[@]}" LD_PRELOAD="$LIVE/liboracle.so $lib" "$@"
+	sleep 0.2
+	if ! start_recorder -p "$TARGET" -o "$TMP/t.tape" -f --backend "$backend"; then
+		fail "$name" "the recorder did not start"
+		return
+	fi
+	release_target
+	wait "$TARGET" || fail "$name: target" "ended with status $?"
+	wait "$RECORDER" || { fail "$name: recorder" "$(tail -n1 "$TMP/record.err")"; return; }
+	check "$name" "$LIVE/compare" --need "$need" "$TMP/t.tape" "$log"
+	rm -rf "$log"
+}
+
+# truth_command NAME NEED CMD...: the same from the first allocation on.
+truth_command() {
+	local name=$1 need=$2 log="$TMP/log$((++case_nr))"
+	shift 2
+	mkdir "$log"
+	if ! "$HEAPTAPE" record -q -o "$TMP/t.tape" -f -- env ORACLE_DIR="$log" LD_PRELOAD="$LIVE/liboracle.so" "$@" \
+		</dev/null >"$TMP/out" 2>"$TMP/record.err"; then
+		fail "$name" "$(tail -n1 "$TMP/record.err")"
+		return
+	fi
+	check "$name" "$LIVE/compare" --whole --need "$need" "$TMP/t.tape" "$log"
+	rm -rf "$log"
+}
+
+truth_redis() {
+	local name=$1 log="$TMP/log$((++case_nr))" port=$((20000 + RANDOM % 20000)) events
+	command -v redis-server >/dev/null || { skip "$name" "no redis-server on this machine"; return; }
+	mkdir "$log"
+	ORACLE_NEW=jemalloc ORACLE_DIR="$log" LD_PRELOAD="$LIVE/liboracle.so" redis-server --port $port --save '' \
+		--dir "$TMP" >/dev/null 2>&1 &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	for _ in $(seq 50); do redis-cli -p $port ping >/dev/null 2>&1 && break; sleep 0.1; done
+	start_recorder -p "$TARGET" -o "$TMP/t.tape" -f --json >"$TMP/record.json" || { fail "$name" "no recorder"; return; }
+	redis-benchmark -p $port -t set,lpush,lpop,sadd,hset -n "$REDIS_REQUESTS" -d 120 -r 100000 -q >/dev/null 2>&1
+	redis-cli -p $port flushall >/dev/null 2>&1
+	kill "$TARGET"
+	wait "$TARGET" 2>/dev/null
+	wait "$RECORDER" || { fail "$name: recorder" "$(tail -n1 "$TMP/record.err")"; return; }
+	check "$name" "$LIVE/compare" --need malloc,calloc,realloc,free "$TMP/t.tape" "$log"
+	"$HEAPTAPE" info "$TMP/t.tape" --json >"$TMP/info.json"
+	events=$(json "$TMP/info.json" "d['events']['total']")
+	if [ "${TRUTH_REDIS_EVENTS:-5000000}" -le "$events" ]; then pass "$name: $events events"; else
+		fail "$name: events" "$events are fewer than $TRUTH_REDIS_EVENTS"
+	fi
+	rm -rf "$log" "$TMP/t.tape"
+}
+
+truth_lost() {
+	local backend log
+	for backend in multi perf; do
+		log="$TMP/log$((++case_nr))"
+		mkdir "$log"
+		"$HEAPTAPE" record -q -o "$TMP/t.tape" -f --backend $backend --buffer 16K -- env ORACLE_DIR="$log" \
+			LD_PRELOAD="$LIVE/liboracle.so" "$LIVE/all_calls" 4 "$ROUNDS" </dev/null 2>"$TMP/record.err"
+		check "lost calls are counted exactly ($backend)" "$LIVE/compare" --lost "$TMP/t.tape" "$log"
+		rm -rf "$log"
+	done
+}
+
+truth_levels() {
+	start_target "$LIVE/own_allocator"
+	start_recorder -p "$TARGET" -o "$TMP/t.tape" -f || { fail "sub-allocations" "no recorder"; return; }
+	release_target
+	wait "$TARGET"; wait "$RECORDER"
+	"$HEAPTAPE" dump "$TMP/t.tape" >"$TMP/dump"
+	"$HEAPTAPE" info "$TMP/t.tape" --json >"$TMP/info.json"
+	local pools blocks
+	pools=$(sed -n 's/pools \([0-9]*\) .*/\1/p' "$TMP/target.out")
+	blocks=$(sed -n 's/.*blocks \([0-9]*\)/\1/p' "$TMP/target.out")
+	if [ "$(json "$TMP/info.json" "d['events']['malloc']")" = "$pools" ]; then pass "pools are level 1"; else
+		fail "pools are level 1" "$(json "$TMP/info.json" "d['events']") for $pools pools"
+	fi
+	# Blocks and half of them freed again.
+	if [ "$(json "$TMP/info.json" "d['nested']")" = $((blocks + blocks / 2)) ]; then pass "blocks in them are level 2"; else
+		fail "blocks in them are level 2" "$(json "$TMP/info.json" "d['nested']") nested for $blocks blocks"
+	fi
+}
+
+truth_dlopen() {
+	local lib n
+	lib=$(library mimalloc)
+	[ -n "$lib" ] || { skip "an allocator that comes by dlopen" "no mimalloc"; return; }
+	start_target "$LIVE/dlopen_allocator" "$lib" 1234
+	start_recorder -p "$TARGET" -o "$TMP/t.tape" -f || { fail "an allocator that comes by dlopen" "no recorder"; return; }
+	release_target
+	wait "$TARGET"; wait "$RECORDER"
+	n=$("$HEAPTAPE" dump "$TMP/t.tape" | grep -c '"op":"malloc".*"size":100,.*"alloc":1')
+	if [ "$n" = 1234 ]; then pass "an allocator that comes by dlopen"; else
+		fail "an allocator that comes by dlopen" "$n of its 1234 calls are on the tape"
+	fi
+}
+
+truth_static() {
+	local calls
+	"$HEAPTAPE" record -q -o "$TMP/t.tape" -f -- "$LIVE/churn_static" 0.2 1 >"$TMP/out" 2>"$TMP/record.err" ||
+		{ fail "a static program" "$(tail -n1 "$TMP/record.err")"; return; }
+	calls=$(sed -n 's/^calls \([0-9]*\) .*/\1/p' "$TMP/out")
+	"$HEAPTAPE" info "$TMP/t.tape" --json >"$TMP/info.json"
+	# The first free of each of 512 slots is free(NULL), which is nothing; the last loop frees each slot once. Beside that
+	# libc makes some blocks of its own.
+	check "a static program" /usr/bin/python3 -c "
+import json; d = json.load(open('$TMP/info.json')); own = d['events']['total'] - $calls
+assert 0 <= own < 64, (own, d)
+assert d['events']['malloc'] > 1000 and d['lost']['total'] == 0, d"
+}
+
+names=("truth")
+need_root "${names[@]}" || exit 0
+for backend in multi perf; do
+	truth "C, all calls, glibc, $backend" glibc $backend malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
+done
+truth "C, all calls, jemalloc" jemalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS" no-pvalloc
+truth "C, all calls, mimalloc" mimalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
+truth "C, all calls, tcmalloc" tcmalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
+for backend in multi perf; do
+	truth "C++, all forms, glibc, $backend" glibc $backend malloc,aligned,free,failed "$LIVE/cxx_calls" 1000
+	truth "C++, all forms, jemalloc, $backend" jemalloc $backend malloc,new,aligned,free "$LIVE/cxx_calls" 1000
+	truth "C++, all forms, tcmalloc, $backend" tcmalloc $backend malloc,new,free "$LIVE/cxx_calls" 1000
+	truth "C++, all forms, mimalloc, $backend" mimalloc $backend malloc,new,free "$LIVE/cxx_calls" 1000 no-throw
+done
+truth_command "python3 from its first call" malloc,calloc,realloc,free env PYTHONMALLOC=malloc /usr/bin/python3 -c \
+	'd = {i: str(i) * 3 for i in range(50000)}; l = [v for v in d.values() if len(v) > 9]; print(len(l))'
+truth_command "sqlite3 from its first call" malloc,realloc,free /usr/bin/sqlite3 :memory: \
+	"create table t(a,b); insert into t select value, hex(randomblob(20)) from generate_series(1,20000); select count(distinct b) from t;"
+truth_command "a script by its interpreter" malloc,free /bin/sh -c 'x=$(printf %d 3); exec /usr/bin/sqlite3 :memory: "select $x;"'
+truth_redis "redis-server under load"
+truth_lost
+truth_levels
+truth_dlopen
+truth_static

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Makes a tape for the tests and benches of replay:
+ *   make_tape FILE WORD [EVENTS [LIVE [THREADS [SEED]]]]
+ * single: one thread. small: the same with small objects only. threads: all live throughout, a tenth of the frees across. pass: one thread makes what the
+ * other frees. short: threads that come and go. idle: threads that make a few objects each. large: large objects
+ * with page faults.
+ */
+#include "tape_maker.h"
+
+struct wish {
+	uint64_t events, live;
+	uint32_t threads;
+};
+
+static void make_single(struct maker *m, const struct wish *w)
+{
+	while (m->nr_calls < w->events)
+		maker_step(m, MAKER_PID, w->live, 0);
+}
+
+/* 16 to 128 bytes, malloc and free only: what an allocator's fast paths see. */
+static void make_small(struct maker *m, const struct wish *w)
+{
+	while (m->nr_calls < w->events) {
+		if (m->nr < w->live || maker_below(m, 2))
+			maker_birth(m, MAKER_PID, TAPE_MALLOC, 16 + maker_below(m, 113), 0);
+		else
+			maker_free(m, MAKER_PID, maker_below(m, m->nr));
+	}
+}
+
+static void start_threads(struct maker *m, uint32_t nr)
+{
+	for (uint32_t i = 1; i < nr; i++)
+		maker_thread_start(m, MAKER_PID + i);
+}
+
+static void make_threads(struct maker *m, const struct wish *w)
+{
+	start_threads(m, w->threads);
+	while (m->nr_calls < w->events) {
+		uint32_t i = (uint32_t)maker_below(m, w->threads);
+		m->cpu = (uint16_t)(i % 2);
+		maker_step(m, MAKER_PID + i, w->live, 26);
+	}
+}
+
+static void make_pass(struct maker *m, const struct wish *w)
+{
+	start_threads(m, 2);
+	while (m->nr_calls < w->events) {
+		m->cpu = 0;
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 1 + maker_below(m, 256), 0);
+		m->cpu = 1;
+		if (m->nr > w->live)
+			maker_free(m, MAKER_PID + 1, 0);
+	}
+}
+
+static void make_short(struct maker *m, const struct wish *w)
+{
+	uint64_t each = w->events / w->threads;
+	for (uint32_t i = 1; i <= w->threads; i++) {
+		maker_thread_start(m, MAKER_PID + i);
+		for (uint64_t k = 0; k < each; k++)
+			maker_step(m, MAKER_PID + i, w->live, 128);
+		maker_thread_exit(m, MAKER_PID + i);
+	}
+}
+
+static void make_idle(struct maker *m, const struct wish *w)
+{
+	start_threads(m, w->threads);
+	for (uint32_t i = 0; i < w->threads; i++) {
+		for (uint64_t k = 0; k < w->live; k++)
+			maker_birth(m, MAKER_PID + i, TAPE_MALLOC, 64, 0);
+	}
+}
+
+/* Half of each object's pages fault, then it is freed; its second life finds them resident. */
+static void make_large(struct maker *m, const struct wish *w)
+{
+	maker_event(m, (struct tape_event){ .kind = TAPE_MMAP, .tid = MAKER_PID, .addr = MAKER_HEAP, .size = 1ull << 32 });
+	while (m->nr_calls < w->events) {
+		uint64_t size = (1 + maker_below(m, 16)) << 16;
+		uint64_t addr = maker_birth(m, MAKER_PID, TAPE_MALLOC, size, 0);
+		for (uint64_t off = 0; off < size / 2; off += 4096)
+			maker_event(m, (struct tape_event){ .kind = TAPE_FAULT, .tid = MAKER_PID, .addr = addr + off });
+		if (m->nr > w->live)
+			maker_free(m, MAKER_PID, maker_below(m, m->nr));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *word;
+		void (*make)(struct maker *m, const struct wish *w);
+	} words[] = { { "single", make_single }, { "small", make_small }, { "threads", make_threads }, { "pass", make_pass },
+		      { "short", make_short },	 { "idle", make_idle },	      { "large", make_large } };
+	uint64_t numbers[4] = { 100000, 1000, 4, 1 };
+	for (int i = 3; i < argc && i < 7; i++)
+		numbers[i - 3] = strtoull(argv[i], NULL, 0);
+	struct wish w = { numbers[0], numbers[1], (uint32_t)numbers[2] };
+	for (size_t i = 0; argc > 2 && i < sizeof(words) / sizeof(words[0]); i++) {
+		struct maker m;
+		if (strcmp(words[i].word, argv[2]))
+			continue;
+		maker_open(&m, argv[1], numbers[3], 2);
+		words[i].make(&m, &w);
+		printf("%s: %" PRIu64 " calls, %" PRIu64 " bytes live at the end, seed %" PRIu64 "\n", argv[1], m.nr_calls,
+		       m.live_nbytes, numbers[3]);
+		maker_close(&m);
+		return 0;
+	}
+	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large [EVENTS [LIVE [THREADS [SEED]]]]\n");
+	return 2;
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# tests/run.sh [WORD...] - installs what is missing, builds, tests. Ends in one line: N passed, N failed, N skipped.
+# Words:
+#   ci          what .ci/run calls: all of the following, small sizes (default)
+#   all         the same at full sizes
+#   warnings    gcc and clang, warnings are errors
+#   unit        the unit tests
+#   sanitizers  the unit tests under address and undefined-behaviour sanitizers
+#   fuzz        libFuzzer on every reader (FUZZ_SECONDS each)
+#   truth       the tape against an independent recorder, on live programs
+#   survive     targets and tapes when recorders come, go and are killed
+#   limits      rights, bad input, bystanders
+#   replay      the player under real and under broken allocators
+#   docs        help, manual pages, README
+#   bench       what recording costs, printed and not judged
+# The live tests need root and are skipped, with the reason, without it.
+set -u
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=${BUILD:-$ROOT/build}
+RESULTS=$(mktemp)
+trap 'rm -f "$RESULTS"' EXIT
+export ROOT BUILD RESULTS
+
+"$ROOT/tests/setup.sh" test || exit 1
+
+# Seconds each word may take in the ci form; more is told, and fails the word.
+declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=150 [truth]=240 [survive]=180 [limits]=120 [replay]=240
+	[docs]=30 [bench]=600)
+full=
+
+note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
+ran() { # NAME STATUS LOG
+	if [ "$2" = 0 ]; then note ok pass "$1"; else
+		note FAIL fail "$1"
+		tail -n 25 "$3" | sed 's/^/      /'
+	fi
+}
+
+build_in() { # FOLDER LOG CMAKE-ARGS...
+	local folder=$1 log=$2
+	shift 2
+	cmake -S "$ROOT" -B "$folder" "$@" >"$log" 2>&1 && cmake --build "$folder" -j "$(nproc)" >>"$log" 2>&1
+}
+
+word_build() {
+	local log
+	log=$(mktemp)
+	build_in "$BUILD" "$log" -DHEAPTAPE_WERROR=ON
+	ran "build" $? "$log"
+	rm -f "$log"
+	[ -x "$BUILD/heaptape" ]
+}
+
+unit_tests_in() { # FOLDER NAME
+	local test log
+	log=$(mktemp)
+	for test in "$1"/test_*; do
+		[ -x "$test" ] || continue
+		(cd "$ROOT" && "$test") >"$log" 2>&1
+		ran "$2 $(basename "$test")" $? "$log"
+	done
+	rm -f "$log"
+}
+
+word_unit() { unit_tests_in "$BUILD" unit; }
+
+word_warnings() {
+	local log
+	log=$(mktemp)
+	build_in "$BUILD-clang" "$log" -DHEAPTAPE_WERROR=ON -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19
+	ran "clang builds without a warning" $? "$log"
+	build_in "$BUILD-release" "$log" -DHEAPTAPE_WERROR=ON -DCMAKE_BUILD_TYPE=Release
+	ran "gcc -O3 builds without a warning" $? "$log"
+	rm -f "$log"
+}
+
+word_sanitizers() {
+	local log
+	log=$(mktemp)
+	build_in "$BUILD-asan" "$log" -DHEAPTAPE_WERROR=ON -DHEAPTAPE_SANITIZE=ON -DCMAKE_C_COMPILER=clang-19 \
+		-DCMAKE_CXX_COMPILER=clang++-19
+	ran "sanitizer build" $? "$log"
+	rm -f "$log"
+	unit_tests_in "$BUILD-asan" sanitized
+}
+
+word_fuzz() {
+	local log target corpus
+	log=$(mktemp)
+	build_in "$BUILD-fuzz" "$log" -DHEAPTAPE_FUZZ=ON -DHEAPTAPE_TESTS=OFF -DCMAKE_C_COMPILER=clang-19
+	ran "fuzz build" $? "$log"
+	for target in "$BUILD-fuzz"/fuzz_*; do
+		[ -x "$target" ] || continue
+		corpus=$(mktemp -d)
+		[ -d "$ROOT/tests/fuzz/seeds" ] && cp "$ROOT"/tests/fuzz/seeds/* "$corpus" 2>/dev/null
+		"$target" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
+		ran "$(basename "$target") for ${FUZZ_SECONDS:-60} s" $? "$log"
+		rm -rf "$corpus"
+	done
+	rm -f "$log"
+}
+
+word_truth() { bash "$ROOT/tests/live/truth.sh"; }
+word_survive() { bash "$ROOT/tests/live/survive.sh"; }
+word_limits() { bash "$ROOT/tests/live/limits.sh"; }
+word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
+word_docs() { bash "$ROOT/tests/docs.sh"; }
+word_bench() { bash "$ROOT/tests/bench/record.sh"; }
+
+words=("$@")
+[ ${#words[@]} -gt 0 ] || words=(ci)
+case ${words[0]} in
+ci) words=(unit truth survive limits replay docs warnings sanitizers fuzz) ;;
+all)
+	full=1
+	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 FUZZ_SECONDS=600
+	words=(unit truth survive limits replay docs warnings sanitizers fuzz)
+	;;
+esac
+# A test script that ends early must not pass for one that found nothing wrong.
+run_word() {
+	local begin=$SECONDS before took
+	before=$(wc -l <"$RESULTS")
+	echo "== $1"
+	"word_$1" || [ $? = 1 ] || note FAIL fail "$1: its script was ended"
+	[ "$(wc -l <"$RESULTS")" -gt "$before" ] || note FAIL fail "$1: nothing was tested"
+	took=$((SECONDS - begin))
+	echo "== $1: $took s of ${budget[$1]}"
+	[ -n "$full" ] || [ "$took" -le "${budget[$1]}" ] || note FAIL fail "$1: over its budget"
+}
+
+for word in "${words[@]}"; do
+	[ -n "${budget[$word]:-}" ] || { echo "tests/run.sh: no word '$word'; see its head" >&2; exit 2; }
+done
+word_build || exit 1
+for word in "${words[@]}"; do run_word "$word"; done
+
+passed=$(grep -c pass "$RESULTS") failed=$(grep -c fail "$RESULTS") skipped=$(grep -c skip "$RESULTS")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tape_damage.c - tapes cut at every length, with every byte flipped, with blocks missing, doubled or foreign:
+ * never a crash or a hang, never an event that was not written.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "formats/block.h"
+#include "random_tape.h"
+
+#define EVENTS_NR 60
+
+static uint8_t *whole; /* the tape */
+static size_t whole_nbytes;
+static struct tape_event truth[EVENTS_NR]; /* ns differ, so an event is known by its time */
+static int memfd = -1;
+static char mem_path[64];
+
+static void read_whole(const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	struct stat st;
+
+	if (!f || fstat(fileno(f), &st))
+		exit(1);
+	whole_nbytes = (size_t)st.st_size;
+	whole = malloc(whole_nbytes);
+	if (fread(whole, 1, whole_nbytes, f) != whole_nbytes)
+		exit(1);
+	fclose(f);
+}
+
+/* A few blocks of each kind, as a recorder would leave them. */
+static void make_tape(struct rng *rng)
+{
+	struct random_style style = { .nr_addrs = 12, .nr_threads = 3, .step_ns_max = 5, .any_field = true };
+	struct tape_writer_opts opts = { .time_unit_ns = 1 };
+	struct tape_allocator glibc = { "glibc", "/lib/libc.so.6", "abcd" };
+	struct tape_frame frame = { 1, 0x1234 };
+	const char *path = temp_tape();
+	struct tape_writer *w;
+	char text[32];
+	uint32_t id;
+	uint8_t alloc;
+
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	CHECK_EQ(tape_writer_meta(w, "target.pid", "42"), 0);
+	CHECK_EQ(tape_writer_allocator(w, &glibc, &alloc), 0);
+	for (unsigned i = 0; i < EVENTS_NR; i++) {
+		truth[i] = random_event(rng, &style, i ? truth[i - 1].ns + 1 : 1);
+		snprintf(text, sizeof(text), "string %u", i / 10);
+		CHECK_EQ(tape_writer_string(w, text, &id), 0);
+		frame.offset = i;
+		CHECK_EQ(tape_writer_stack(w, &frame, 1, false, &id), 0);
+		CHECK_EQ(tape_writer_add(w, &truth[i]), 0);
+		if (i % 12 == 11)
+			CHECK_EQ(tape_writer_flush(w), 0);
+	}
+	CHECK_EQ(tape_writer_meta(w, "duration_ns", "7"), 0);
+	CHECK_EQ(tape_writer_close(w), 0);
+	read_whole(path);
+	unlink(path);
+	memfd = memfd_create("tape", MFD_CLOEXEC);
+	snprintf(mem_path, sizeof(mem_path), "/proc/self/fd/%d", memfd);
+}
+
+static void set_file(const uint8_t *data, size_t nbytes)
+{
+	if (ftruncate(memfd, 0) || pwrite(memfd, data, nbytes, 0) != (ssize_t)nbytes)
+		exit(1);
+}
+
+struct outcome {
+	int err;
+	unsigned nr; /* events read */
+	bool false_event, complete, in_order;
+	uint64_t nr_bad;
+	char why[300];
+};
+
+/* Reads what mem_path holds; every event must be one that was written, and come behind the one before it. */
+static struct outcome read_tape(bool salvage)
+{
+	struct tape_reader_opts opts = { .salvage = salvage };
+	struct outcome o = { .in_order = true };
+	struct tape_reader *r;
+	struct tape_event ev;
+	unsigned at = 0;
+
+	o.err = tape_reader_open(mem_path, &opts, &r);
+	if (o.err) {
+		snprintf(o.why, sizeof(o.why), "%s", tape_reader_error(NULL));
+		return o;
+	}
+	while ((o.err = tape_reader_next(r, &ev)) == 1) {
+		while (at < EVENTS_NR && truth[at].ns != ev.ns)
+			at++;
+		if (at == EVENTS_NR || !same_event(&ev, &truth[at])) {
+			o.false_event = true;
+			break;
+		}
+		o.in_order &= at == o.nr;
+		o.nr++;
+	}
+	snprintf(o.why, sizeof(o.why), "%s", tape_reader_error(r));
+	o.complete = tape_reader_complete(r);
+	o.nr_bad = tape_reader_nr_bad_blocks(r);
+	if (o.err < 0)
+		CHECK_EQ(tape_reader_next(r, &ev), o.err); /* a refusal stays */
+	tape_reader_close(r);
+	return o;
+}
+
+static void test_whole(void)
+{
+	struct outcome o;
+
+	set_file(whole, whole_nbytes);
+	for (int salvage = 0; salvage < 2; salvage++) {
+		o = read_tape(salvage);
+		CHECK(o.err == 0 && o.nr == EVENTS_NR && o.complete && o.nr_bad == 0 && o.in_order);
+	}
+}
+
+static void test_truncated_at_every_length(void)
+{
+	unsigned last = 0;
+
+	for (size_t nbytes = 0; nbytes < whole_nbytes; nbytes++) {
+		for (int salvage = 0; salvage < 2; salvage++) {
+			struct outcome o;
+
+			set_file(whole, nbytes);
+			o = read_tape(salvage);
+			CHECK(!o.false_event && !o.complete && o.in_order);
+			if (nbytes < FILE_HEAD_NBYTES) {
+				CHECK_EQ(o.err, -EBADMSG);
+				CHECK(*o.why);
+				continue;
+			}
+			CHECK_EQ(o.err, 0);
+			CHECK_EQ(o.nr_bad, 0);
+			CHECK(o.nr >= last && (o.nr % 12 == 0 || o.nr == EVENTS_NR));
+			last = o.nr;
+		}
+	}
+	CHECK_EQ(last, EVENTS_NR);
+}
+
+static void test_every_flipped_byte(void)
+{
+	static const uint8_t flips[] = { 0x01, 0x80, 0xff };
+	uint8_t *copy = malloc(whole_nbytes);
+	unsigned least = EVENTS_NR;
+
+	memcpy(copy, whole, whole_nbytes);
+	for (size_t i = 0; i < whole_nbytes; i++) {
+		for (unsigned f = 0; f < sizeof(flips); f++) {
+			struct outcome o;
+
+			copy[i] ^= flips[f];
+			set_file(copy, whole_nbytes);
+			o = read_tape(false);
+			CHECK(!o.false_event && o.in_order);
+			CHECK(o.err == -EBADMSG || o.err == -ENOTSUP);
+			CHECK(strlen(o.why) > 10);
+			CHECK(i < FILE_HEAD_NBYTES || strstr(o.why, "at offset "));
+			o = read_tape(true);
+			CHECK(!o.false_event);
+			CHECK_EQ(o.err, 0);
+			CHECK_EQ(o.nr_bad, 1); /* a damaged block costs itself only */
+			if (o.nr < least)
+				least = o.nr;
+			copy[i] ^= flips[f];
+		}
+	}
+	CHECK_EQ(least, EVENTS_NR - 12);
+	free(copy);
+}
+
+/* The blocks' offsets and lengths, by their heads. */
+static unsigned find_blocks(size_t *offsets, size_t *lengths, unsigned max)
+{
+	unsigned nr = 0;
+
+	for (size_t at = FILE_HEAD_NBYTES; at < whole_nbytes && nr < max; nr++) {
+		struct block_head head;
+		const char *why;
+
+		CHECK_EQ(block_head_decode(whole + at, &head, &why), 0);
+		offsets[nr] = at;
+		lengths[nr] = BLOCK_HEAD_NBYTES + head.stored_nbytes;
+		at += lengths[nr];
+	}
+	return nr;
+}
+
+static void test_block_missing_or_doubled(void)
+{
+	size_t offsets[64], lengths[64];
+	unsigned nr = find_blocks(offsets, lengths, 64);
+	uint8_t *copy = malloc(2 * whole_nbytes);
+
+	CHECK(nr > 10);
+	for (unsigned i = 0; i + 1 < nr; i++) {
+		size_t end = offsets[i] + lengths[i];
+		struct outcome o;
+
+		memcpy(copy, whole, offsets[i]);
+		memcpy(copy + offsets[i], whole + end, whole_nbytes - end);
+		set_file(copy, whole_nbytes - lengths[i]);
+		o = read_tape(false);
+		CHECK(o.err == -EBADMSG && !o.false_event && strstr(o.why, "missing"));
+		o = read_tape(true);
+		CHECK(o.err == 0 && !o.false_event && o.nr_bad == 1 && o.complete);
+
+		memcpy(copy, whole, end);
+		memcpy(copy + end, whole + offsets[i], whole_nbytes - offsets[i]);
+		set_file(copy, whole_nbytes + lengths[i]);
+		o = read_tape(false);
+		CHECK(o.err == -EBADMSG && !o.false_event && strstr(o.why, "twice"));
+		o = read_tape(true);
+		CHECK(o.err == 0 && !o.false_event && o.nr == EVENTS_NR && o.nr_bad == 1 && o.complete);
+	}
+	free(copy);
+}
+
+static void test_bytes_lost_or_added(struct rng *rng)
+{
+	uint8_t *copy = malloc(2 * whole_nbytes);
+
+	for (unsigned run = 0; run < 2000; run++) {
+		size_t at = FILE_HEAD_NBYTES + rng_below(rng, whole_nbytes - FILE_HEAD_NBYTES);
+		size_t nr = 1 + rng_below(rng, 200), rest = whole_nbytes - at;
+		struct outcome o;
+
+		if (nr > rest)
+			nr = rest;
+		memcpy(copy, whole, at);
+		memcpy(copy + at, whole + at + nr, rest - nr);
+		set_file(copy, whole_nbytes - nr);
+		o = read_tape(true);
+		CHECK(o.err == 0 && !o.false_event);
+		o = read_tape(false);
+		CHECK(!o.false_event && o.in_order && !(o.err == 0 && o.complete));
+
+		for (size_t i = 0; i < nr; i++)
+			copy[at + i] = (uint8_t)rng_u64(rng);
+		memcpy(copy + at + nr, whole + at, rest);
+		set_file(copy, whole_nbytes + nr);
+		o = read_tape(true);
+		CHECK(o.err == 0 && !o.false_event && o.nr >= EVENTS_NR - 12);
+		o = read_tape(false);
+		CHECK(o.err < 0 && !o.false_event && o.in_order);
+	}
+	free(copy);
+}
+
+static void test_behind_the_end(void)
+{
+	uint8_t *copy = calloc(1, whole_nbytes + 100);
+	struct outcome o;
+
+	memcpy(copy, whole, whole_nbytes);
+	set_file(copy, whole_nbytes + 100); /* zeros, as a crash of the machine leaves them */
+	o = read_tape(false);
+	CHECK(o.err == -EBADMSG && strstr(o.why, "follows the end"));
+	o = read_tape(true);
+	CHECK(o.err == 0 && o.nr == EVENTS_NR && o.complete && o.nr_bad == 1);
+	free(copy);
+}
+
+static void patch_head(uint8_t *copy, unsigned at, uint8_t value, bool checksum)
+{
+	memcpy(copy, whole, whole_nbytes);
+	copy[at] = value;
+	if (checksum)
+		put_u64(copy + 56, block_hash(copy, 56));
+	set_file(copy, whole_nbytes);
+}
+
+static void test_later_version(void)
+{
+	uint8_t *copy = malloc(whole_nbytes);
+	struct outcome o;
+
+	for (int salvage = 0; salvage < 2; salvage++) {
+		patch_head(copy, 8, TAPE_VERSION + 1, true);
+		o = read_tape(salvage);
+		CHECK(o.err == -ENOTSUP && strstr(o.why, "version 2"));
+		patch_head(copy, 16, 1, true); /* a feature that must be known */
+		CHECK_EQ(read_tape(salvage).err, -ENOTSUP);
+		patch_head(copy, 24, 1, true); /* one that need not */
+		o = read_tape(salvage);
+		CHECK(o.err == 0 && o.nr == EVENTS_NR && o.complete);
+	}
+	patch_head(copy, 8, 0, true);
+	CHECK_EQ(read_tape(false).err, -EBADMSG);
+	free(copy);
+}
+
+/* A block of a kind that this version does not know is passed by its length. */
+static void test_unknown_kind(void)
+{
+	size_t offsets[64], lengths[64], at, end;
+	unsigned nr = find_blocks(offsets, lengths, 64), i;
+	uint8_t *copy = malloc(whole_nbytes);
+	struct block_head head;
+	struct outcome o;
+	const char *why;
+
+	for (i = 0; i < nr && get_u16(whole + offsets[i] + 4) != BLOCK_EVENTS; i++)
+		;
+	at = offsets[i];
+	end = at + lengths[i];
+	memcpy(copy, whole, whole_nbytes);
+	CHECK_EQ(block_head_decode(copy + at, &head, &why), 0);
+	head.kind = 999;
+	block_head_encode(&head, copy + at);
+	memset(copy + at + BLOCK_HEAD_NBYTES, 0xee, end - at - BLOCK_HEAD_NBYTES);
+	set_file(copy, whole_nbytes);
+	o = read_tape(false);
+	CHECK(o.err == 0 && !o.false_event && o.nr == EVENTS_NR - 12 && o.complete && o.nr_bad == 0);
+	free(copy);
+}
+
+static void test_no_tape(void)
+{
+	static const char *const texts[] = { "", "x", "\x89HTAP", "\x89HTAPE\n\x1a", "#!/bin/sh\necho this is no tape\n" };
+	char fifo[600];
+	struct tape_reader *r;
+
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		for (int salvage = 0; salvage < 2; salvage++) {
+			set_file((const uint8_t *)texts[i], strlen(texts[i]));
+			CHECK_EQ(read_tape(salvage).err, -EBADMSG);
+		}
+	CHECK_EQ(tape_reader_open("/", NULL, &r), -EISDIR);
+	CHECK_EQ(tape_reader_open("/dev/zero", NULL, &r), -EINVAL);
+	CHECK_EQ(tape_reader_open("/nonexistent", NULL, &r), -ENOENT);
+	CHECK(r == NULL);
+	snprintf(fifo, sizeof(fifo), "%s", temp_tape());
+	CHECK_EQ(mkfifo(fifo, 0600), 0);
+	CHECK_EQ(tape_reader_open(fifo, NULL, &r), -EINVAL); /* and does not wait for a writer */
+	unlink(fifo);
+}
+
+/* Many heads that are whole over payloads that are not, one within the other: salvage must not hash them all. */
+static void test_nested_false_heads(void)
+{
+	size_t nbytes = 8u << 20, nr = 0;
+	uint8_t *file = calloc(1, nbytes);
+	struct outcome o;
+	clock_t start = clock();
+
+	memcpy(file, whole, FILE_HEAD_NBYTES);
+	for (size_t at = FILE_HEAD_NBYTES; at + BLOCK_HEAD_NBYTES <= nbytes; at += BLOCK_HEAD_NBYTES) {
+		uint32_t left = (uint32_t)(nbytes - at - BLOCK_HEAD_NBYTES);
+		struct block_head head = { .kind = BLOCK_META, .seq = nr++, .stored_nbytes = left, .raw_nbytes = left };
+
+		head.stored_nbytes = head.raw_nbytes = left ? left - 1 : 0;
+		block_head_encode(&head, file + at);
+	}
+	set_file(file, nbytes);
+	o = read_tape(true);
+	CHECK(o.err == 0 && o.nr == 0);
+	CHECK((clock() - start) / CLOCKS_PER_SEC < 20);
+	free(file);
+}
+
+int main(void)
+{
+	struct rng rng = rng_seeded("test_tape_damage");
+
+	make_tape(&rng);
+	test_whole();
+	test_truncated_at_every_length();
+	test_every_flipped_byte();
+	test_block_missing_or_doubled();
+	test_bytes_lost_or_added(&rng);
+	test_behind_the_end();
+	test_later_version();
+	test_unknown_kind();
+	test_no_tape();
+	test_nested_false_heads();
+	free(whole);
+	return check_done();
+}

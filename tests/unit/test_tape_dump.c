@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_tape_dump.c - one event of each kind as text, NDJSON and CSV, against tests/golden; and a tape that was written
+ * by the first writer of version 1 and is kept as text: every later reader reads it the same.
+ *
+ * HEAPTAPE_GOLDEN=write makes the golden dumps anew; dump.tape.hex is never made anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "check.h"
+#include "formats/tape.h"
+#include "random_tape.h"
+#include "report/lines.h"
+
+#define GOLDEN "tests/golden/"
+
+static void add(struct tape_writer *w, struct tape_event ev)
+{
+	static uint64_t ns;
+
+	ev.ns = ns += 1500;
+	if (!ev.tid)
+		ev.tid = 4711;
+	CHECK_EQ(tape_writer_add(w, &ev), 0);
+}
+
+#define CALL(k, ...) ((struct tape_event){ .kind = TAPE_##k, .alloc = 1, .cpu = 1, ##__VA_ARGS__ })
+#define FACT(k, ...) ((struct tape_event){ .kind = TAPE_##k, .alloc = TAPE_NO_ALLOC, ##__VA_ARGS__ })
+#define BY(by) (uint8_t)((by) << TAPE_BY_SHIFT)
+
+static void add_calls(struct tape_writer *w, uint32_t stack)
+{
+	add(w, CALL(MALLOC, .addr = 0x7f0000001010, .size = 24, .stack = stack));
+	add(w, CALL(CALLOC, .addr = 0x7f0000002010, .size = 0));
+	add(w, CALL(REALLOC, .addr = 0x7f0000003010, .old = 0x7f0000001010, .size = 4096, .stack = stack));
+	add(w, CALL(POSIX_MEMALIGN, .addr = 0x7f0000004000, .size = 100, .align = 64));
+	add(w, CALL(ALIGNED_ALLOC, .addr = 0x7f0000005000, .size = 100, .align = 4096));
+	add(w, CALL(MEMALIGN, .addr = 0x7f0000006000, .size = 100, .align = 32, .tid = 4712));
+	add(w, CALL(VALLOC, .addr = 0x7f0000007000, .size = 1));
+	add(w, CALL(PVALLOC, .addr = 0x7f0000008000, .size = 4096));
+	add(w, CALL(NEW, .addr = 0x7f0000009000, .size = 48, .align = 16));
+	add(w, CALL(MALLOC, .size = UINT64_MAX, .flags = TAPE_FAILED));
+	add(w, CALL(MALLOC, .addr = 0x7f0000009000, .size = 8, .flags = TAPE_IMPLIED_FREE));
+	add(w, CALL(MALLOC, .addr = 0x7f0000003100, .size = 8, .flags = TAPE_SUB));
+	add(w, CALL(GIVE_UP, .addr = 0x7f0000002010));
+	add(w, CALL(FREE, .addr = 0x7f0000003010));
+	add(w, CALL(DELETE, .addr = 0x7f0000009000, .size = 8));
+	add(w, CALL(SDALLOCX, .addr = 0x7f000000f000, .size = 64, .flags = TAPE_UNKNOWN));
+}
+
+static void add_facts(struct tape_writer *w, uint32_t name)
+{
+	add(w, FACT(MMAP, .addr = 0x7f0000000000, .size = 1 << 20, .arg = 3 | 34ull << 32, .flags = BY(TAPE_BY_ALLOCATOR)));
+	add(w, FACT(MUNMAP, .addr = 0x7f0000000000, .size = 4096, .flags = BY(TAPE_BY_PROGRAM)));
+	add(w, FACT(MREMAP, .addr = 0x7e0000000000, .size = 8192, .old = 0x7f0000000000, .arg = 4096));
+	add(w, FACT(BRK, .addr = 0x555500021000, .old = 0x555500000000, .flags = BY(TAPE_BY_LOADER)));
+	add(w, FACT(MADVISE, .addr = 0x7e0000000000, .size = 4096, .arg = 4, .flags = BY(TAPE_BY_ALLOCATOR)));
+	add(w, FACT(THREAD_START, .tid = 4713, .cpu = 65535, .arg = name));
+	add(w, FACT(THREAD_NAME, .tid = 4713, .arg = name));
+	add(w, FACT(THREAD_EXIT, .tid = 4713));
+	add(w, FACT(FAULT, .addr = 0x7e0000001000, .flags = TAPE_WRITE));
+	add(w, FACT(RSS, .addr = 50 << 20, .old = 4 << 20, .size = 1 << 20));
+	add(w, FACT(EXEC, .arg = name));
+	add(w, FACT(STEER, .addr = 0xfffffff8, .size = 1, .arg = name));
+	add(w, FACT(LOST, .size = 17, .arg = TAPE_LOSS_STASH_FULL, .old = 12345));
+	add(w, FACT(COUNTER, .size = 3, .arg = TAPE_COUNT_NESTED));
+	add(w, FACT(MARK, .arg = TAPE_MARK_END));
+}
+
+static void write_tape(const char *path)
+{
+	struct tape_writer_opts opts = { .time_unit_ns = 1 };
+	struct tape_allocator glibc = { "glibc", "/lib/x86_64-linux-gnu/libc.so.6", "00ff" };
+	struct tape_allocator jemalloc = { "jemalloc", "/usr/lib/libjemalloc.so.2", "" };
+	struct tape_frame frames[2] = { { .offset = 0x1234 }, { .offset = 0x5678 } };
+	struct tape_writer *w;
+	uint32_t stack, name, module;
+	uint8_t alloc;
+
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	CHECK_EQ(tape_writer_meta(w, "target.exe", "/usr/bin/redis-server"), 0);
+	CHECK_EQ(tape_writer_allocator(w, &glibc, &alloc), 0);
+	CHECK_EQ(tape_writer_allocator(w, &jemalloc, &alloc), 0);
+	CHECK_EQ(tape_writer_string(w, "00ff /usr/bin/redis-server", &module), 0);
+	CHECK_EQ(tape_writer_string(w, "io \"thd\", 1\n\xff\xc3\xa9", &name), 0);
+	frames[0].module = frames[1].module = module;
+	CHECK_EQ(tape_writer_stack(w, frames, 2, false, &stack), 0);
+	add(w, FACT(MARK, .arg = TAPE_MARK_START));
+	add_calls(w, stack);
+	CHECK_EQ(tape_writer_flush(w), 0);
+	add_facts(w, name);
+	CHECK_EQ(tape_writer_close(w), 0);
+}
+
+static char *read_text(const char *path, size_t *nbytes_ret)
+{
+	FILE *f = fopen(path, "rb");
+	char *text = calloc(1, 1 << 20);
+
+	*nbytes_ret = f ? fread(text, 1, (1 << 20) - 1, f) : 0;
+	if (f)
+		fclose(f);
+	return text;
+}
+
+static char *dump(const char *tape, enum lines_format format, size_t *nbytes_ret)
+{
+	int fd = memfd_create("dump", 0);
+	char path[64];
+	struct tape_reader *r;
+	struct tape_event ev;
+	struct lines l;
+	char *text;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_EQ(tape_reader_open(tape, NULL, &r), 0);
+	CHECK_EQ(lines_open(&l, format, fd, r), 0);
+	while (tape_reader_next(r, &ev) == 1)
+		CHECK_EQ(lines_put(&l, &ev), 0);
+	CHECK_EQ(lines_flush(&l), 0);
+	CHECK(tape_reader_complete(r));
+	lines_close(&l);
+	tape_reader_close(r);
+	text = read_text(path, nbytes_ret);
+	close(fd);
+	return text;
+}
+
+static void save(const char *path, const char *text, size_t nbytes)
+{
+	FILE *f = fopen(path, "wb");
+
+	CHECK(f && fwrite(text, 1, nbytes, f) == nbytes && fclose(f) == 0);
+}
+
+static void compare_golden(const char *tape, enum lines_format format, const char *golden)
+{
+	size_t nbytes, want_nbytes;
+	char *text = dump(tape, format, &nbytes), *want;
+	const char *rewrite = getenv("HEAPTAPE_GOLDEN");
+
+	if (rewrite && strcmp(rewrite, "write") == 0)
+		save(golden, text, nbytes);
+	want = read_text(golden, &want_nbytes);
+	CHECK(nbytes > 1000);
+	CHECK_EQ(nbytes, want_nbytes);
+	CHECK_STR(text, want);
+	free(text);
+	free(want);
+}
+
+/* The bytes of dump.tape.hex as a file; -1 if it is not there. */
+static int kept_tape(void)
+{
+	size_t nbytes;
+	char *text = read_text(GOLDEN "dump.tape.hex", &nbytes), *p = text;
+	int fd = nbytes ? memfd_create("kept", 0) : -1, used;
+	unsigned byte;
+
+	for (; fd >= 0 && sscanf(p, " %2x%n", &byte, &used) == 1; p += used) {
+		uint8_t b = (uint8_t)byte;
+
+		CHECK_EQ(write(fd, &b, 1), 1);
+	}
+	free(text);
+	return fd;
+}
+
+static void test_kept_tape(void)
+{
+	int fd = kept_tape();
+	char path[64];
+
+	CHECK(fd >= 0);
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	compare_golden(path, LINES_NDJSON, GOLDEN "dump.ndjson");
+	close(fd);
+}
+
+static void test_write_errors(void)
+{
+	struct tape_event ev = { .kind = TAPE_MALLOC };
+	struct lines l;
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	CHECK_EQ(lines_open(&l, LINES_CSV, fd, NULL), 0);
+	CHECK_EQ(lines_put(&l, &ev), 0);
+	CHECK_EQ(lines_flush(&l), -ENOSPC);
+	lines_close(&l);
+	close(fd);
+}
+
+int main(void)
+{
+	const char *path = temp_tape();
+
+	write_tape(path);
+	compare_golden(path, LINES_NDJSON, GOLDEN "dump.ndjson");
+	compare_golden(path, LINES_CSV, GOLDEN "dump.csv");
+	unlink(path);
+	test_kept_tape();
+	test_write_errors();
+	return check_done();
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cmd_dump.c - `heaptape dump`: every event of a tape as a line of text. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "message.h"
+#include "report/lines.h"
+#include "tape_open.h"
+
+struct dump {
+	const char *path;
+	const char *out_path; /* NULL: standard output */
+	enum lines_format format;
+	bool salvage, overwrite;
+	struct tape_reader *tape;
+	struct lines lines;
+	uint64_t nr_events;
+};
+
+/* All events into the lines. 0, or an -errno; *reading_ret tells whose. */
+static int dump_events(struct dump *d, bool *reading_ret)
+{
+	const struct tape_event *evs;
+	char count[HUMAN_MAX];
+	long nr;
+	int err;
+
+	*reading_ret = false;
+	while ((nr = tape_reader_next_block(d->tape, &evs)) > 0) {
+		for (long i = 0; i < nr; i++) {
+			err = lines_put(&d->lines, &evs[i]);
+			if (err)
+				return err;
+		}
+		d->nr_events += (uint64_t)nr;
+		if (d->out_path)
+			message_progress("%s: %s events", d->path, human_count(count, d->nr_events));
+	}
+	message_progress(NULL);
+	err = lines_flush(&d->lines); /* what was read before damage is shown also when the rest is refused */
+	if (err)
+		return err;
+	*reading_ret = nr < 0;
+	return (int)nr;
+}
+
+static int say_failed(const struct dump *d, int err, bool reading)
+{
+	if (reading)
+		tape_print_error(d->path, d->tape, d->nr_events);
+	else if (err != -EPIPE) /* the reader of a pipe has seen enough: nothing to tell */
+		message_error("%s: cannot write: %s", d->out_path ? d->out_path : "standard output", strerror(-err));
+	return EXIT_FAILED;
+}
+
+static int dump_to(struct dump *d, int fd)
+{
+	bool reading;
+	int err = lines_open(&d->lines, d->format, fd, d->tape);
+
+	if (err) {
+		message_error("%s: out of memory", d->path);
+		return EXIT_FAILED;
+	}
+	err = dump_events(d, &reading);
+	lines_close(&d->lines);
+	if (err)
+		return say_failed(d, err, reading);
+	tape_warn_incomplete(d->path, d->tape);
+	return EXIT_DONE;
+}
+
+/* -f must not truncate the very tape that is being read. */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* The lines tell as much as the tape: for its owner alone. */
+static int open_out(const struct dump *d)
+{
+	int fd;
+
+	if (is_same_file(d->path, d->out_path)) {
+		message_error("%s: this is the tape itself; give another output file", d->out_path);
+		return -1;
+	}
+	fd = open(d->out_path, O_WRONLY | O_CREAT | O_CLOEXEC | (d->overwrite ? O_TRUNC : O_EXCL), 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		message_error("%s: this file exists; give another name, or -f to overwrite it", d->out_path);
+	else if (fd < 0)
+		message_error("%s: cannot create: %s", d->out_path, strerror(errno));
+	return fd;
+}
+
+static int run_dump(struct dump *d)
+{
+	int fd, status;
+
+	signal(SIGPIPE, SIG_IGN); /* so that a closed pipe is an error like others */
+	d->tape = tape_open(d->path, d->salvage);
+	if (!d->tape)
+		return EXIT_FAILED;
+	if (!d->out_path)
+		return dump_to(d, STDOUT_FILENO);
+	fd = open_out(d);
+	if (fd < 0)
+		return EXIT_FAILED;
+	status = dump_to(d, fd);
+	if (close(fd) < 0 && status == EXIT_DONE)
+		status = say_failed(d, -errno, false);
+	return status;
+}
+
+static int take_format(struct dump *d, const char *name)
+{
+	if (strcmp(name, "ndjson") == 0)
+		d->format = LINES_NDJSON;
+	else if (strcmp(name, "csv") == 0)
+		d->format = LINES_CSV;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* One option. 0, or the status to leave with plus one. */
+static int take_option(struct dump *d, const struct command *cmd, int option, const char *value)
+{
+	switch (option) {
+	case COMMAND_BAD:
+		return EXIT_USAGE + 1;
+	case COMMAND_HELP:
+		return EXIT_DONE + 1;
+	case 'F':
+		if (take_format(d, value))
+			return command_usage_error(cmd, "no format '%s'; ndjson or csv", value) + 1;
+		break;
+	case 'o':
+		d->out_path = value;
+		break;
+	case 'f':
+		d->overwrite = true;
+		break;
+	case 's':
+		d->salvage = true;
+		break;
+	}
+	return 0;
+}
+
+static int dump_main(const struct command *cmd, int argc, char **argv)
+{
+	struct command_args args = { 0 };
+	struct dump d = { .format = LINES_NDJSON };
+	int option, status;
+
+	while ((option = command_next_option_anywhere(cmd, &args, argc, argv)) != COMMAND_END) {
+		status = take_option(&d, cmd, option, args.value);
+		if (status)
+			return status - 1;
+	}
+	if (argc - args.next != 1)
+		return command_usage_error(cmd, argc == args.next ? "which tape?" : "one tape at a time");
+	d.path = argv[args.next];
+	status = run_dump(&d);
+	tape_reader_close(d.tape);
+	return status;
+}
+
+const struct command cmd_dump = {
+	.name = "dump",
+	.synopsis = "FILE [--format ndjson|csv] [-o FILE [-f]] [--salvage]",
+	.summary = "every event of a tape as a line of text",
+	.description =
+		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid, cpu,\n"
+		"op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent ones are\n"
+		"left out, or empty in CSV. What only some events have follows: failed, unknown (the block's birth is not on\n"
+		"the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in the column detail.",
+	.options = (const struct command_option[]){
+		{ "format", 'F', "NAME", "ndjson (the default) or csv" },
+		{ "output", 'o', "FILE", "write there instead of to standard output" },
+		{ "force", 'f', NULL, "overwrite the output file" },
+		{ "salvage", 's', NULL, "pass over damaged blocks, and say how many, instead of failing" },
+		{ 0 },
+	},
+	.run = dump_main,
+};

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* heaptape record: a tape of a live process, or of a command from its first allocation on. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "message.h"
+#include "record/session.h"
+
+static const struct command_option options[] = {
+	{ "pid", 'p', "PID", "the process to record, all its threads; nothing in it is stopped or changed" },
+	{ "output", 'o', "FILE", "the tape; %p is the pid, %h the host, %t the time (default heaptape-%p.tape)" },
+	{ "force", 'f', NULL, "overwrite FILE" },
+	{ "duration", 'd', "TIME", "end after TIME (30s, 5m); otherwise at Ctrl-C, SIGTERM or the target's end" },
+	{ "backend", 0, "NAME", "auto, multi (uprobe_multi, Linux 6.6 and later) or perf (perf events, older kernels)" },
+	{ "mappings", 0, "on|off", "record mmap, munmap, mremap, brk, madvise (default on; costs every process of the\n"
+				   "machine some 30 ns a system call while recording)" },
+	{ "faults", 0, "on|off", "record which pages the target touches first (default on)" },
+	{ "buffer", 0, "SIZE", "ring buffer of each CPU, a power of two (default 16M, less on many CPUs)" },
+	{ "no-cmdline", 0, NULL, "leave the target's arguments off the tape" },
+	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
+	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
+	{ "json", 0, NULL, "print the result as JSON on stdout" },
+	{ NULL, 0, NULL, NULL },
+};
+
+enum { OPT_BACKEND = 256 + 4, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
+
+struct record_args {
+	struct session_opts session;
+	bool json;
+};
+
+static int parse_on_off(const struct command *cmd, const char *name, const char *value, bool *on_ret)
+{
+	if (!strcmp(value, "on") || !strcmp(value, "off")) {
+		*on_ret = value[1] == 'n';
+		return 0;
+	}
+	return command_usage_error(cmd, "--%s is on or off, not '%s'", name, value);
+}
+
+static int parse_backend(const struct command *cmd, const char *value, enum kernel_backend *backend_ret)
+{
+	static const char *const names[] = { [KERNEL_AUTO] = "auto", [KERNEL_MULTI] = "multi", [KERNEL_PERF] = "perf" };
+
+	for (int i = KERNEL_AUTO; i <= KERNEL_PERF; i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		*backend_ret = (enum kernel_backend)i;
+		return 0;
+	}
+	return command_usage_error(cmd, "--backend is auto, multi or perf, not '%s'", value);
+}
+
+static int parse_buffer(const struct command *cmd, const char *value, size_t *nbytes_ret)
+{
+	uint64_t nbytes;
+
+	if (parse_nbytes(value, &nbytes) || nbytes < 4096 || nbytes > 1u << 30 || (nbytes & (nbytes - 1)))
+		return command_usage_error(cmd, "--buffer is a power of two from 4K to 1G, not '%s'", value);
+	*nbytes_ret = nbytes;
+	return 0;
+}
+
+static int parse_number(const struct command *cmd, const char *name, const char *value, uint64_t max, uint64_t *n_ret)
+{
+	if (parse_count(value, n_ret) || *n_ret > max)
+		return command_usage_error(cmd, "--%s wants a number, not '%s'", name, value);
+	return 0;
+}
+
+static int take_option(const struct command *cmd, int option, const char *value, struct record_args *args)
+{
+	struct session_opts *so = &args->session;
+	uint64_t n = 0;
+	int err = 0;
+
+	switch (option) {
+	case 'p':
+		err = parse_number(cmd, "pid", value, 1 << 22, &n);
+		if (!err && !n)
+			err = command_usage_error(cmd, "there is no pid 0");
+		so->pid = (pid_t)n;
+		break;
+	case 'o': so->tape_path = value; break;
+	case 'f': so->overwrite = true; break;
+	case 'd':
+		if (parse_duration_ns(value, &so->duration_ns) || !so->duration_ns)
+			err = command_usage_error(cmd, "--duration wants a time such as 30s or 5m, not '%s'", value);
+		break;
+	case OPT_BACKEND: err = parse_backend(cmd, value, &so->backend); break;
+	case OPT_MAPPINGS: err = parse_on_off(cmd, "mappings", value, &so->mappings); break;
+	case OPT_FAULTS: err = parse_on_off(cmd, "faults", value, &so->faults); break;
+	case OPT_BUFFER: err = parse_buffer(cmd, value, &so->ring_nbytes); break;
+	case OPT_NO_CMDLINE: so->cmdline = false; break;
+	case OPT_USER: so->user = value; break;
+	case OPT_READY_FD:
+		err = parse_number(cmd, "ready-fd", value, 1 << 20, &n);
+		so->ready_fd = (int)n;
+		break;
+	case OPT_JSON: args->json = true; break;
+	}
+	return err;
+}
+
+static void print_json(const struct session_result *res)
+{
+	cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "allocators");
+	char *text;
+
+	cJSON_AddStringToObject(root, "tape", res->tape_path);
+	cJSON_AddNumberToObject(root, "target_pid", res->pid);
+	for (unsigned i = 0; i < res->nr_allocators; i++) {
+		cJSON *a = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(a, "name", res->allocators[i].name);
+		cJSON_AddStringToObject(a, "path", res->allocators[i].path);
+		cJSON_AddStringToObject(a, "build_id", res->allocators[i].build_id);
+		cJSON_AddNumberToObject(a, "sites", res->allocators[i].nr_sites);
+		cJSON_AddNumberToObject(a, "functions_not_recorded", res->allocators[i].nr_unrecorded);
+		cJSON_AddItemToArray(list, a);
+	}
+	cJSON_AddNumberToObject(root, "events", (double)res->totals.events);
+	cJSON_AddNumberToObject(root, "lost", (double)res->totals.lost);
+	cJSON_AddNumberToObject(root, "duration_ns", (double)res->duration_ns);
+	cJSON_AddNumberToObject(root, "threads", (double)res->totals.threads);
+	cJSON_AddNumberToObject(root, "bytes", (double)res->tape_nbytes);
+	cJSON_AddNumberToObject(root, "nested", (double)res->totals.nested);
+	cJSON_AddNumberToObject(root, "failed", (double)res->totals.failed);
+	cJSON_AddNumberToObject(root, "unknown_frees", (double)res->totals.unknown_frees);
+	cJSON_AddNumberToObject(root, "implied_frees", (double)res->totals.implied_frees);
+	cJSON_AddNumberToObject(root, "other_lost", (double)res->other_lost);
+	cJSON_AddNumberToObject(root, "traps", (double)res->traps);
+	cJSON_AddNumberToObject(root, "trap_ns", (double)res->trap_ns);
+	text = cJSON_Print(root);
+	printf("%s\n", text ? text : "null");
+	cJSON_free(text);
+	cJSON_Delete(root);
+}
+
+static void print_summary(const struct session_opts *so, const struct session_result *res)
+{
+	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended", [SESSION_DURATION] = "time is up",
+					    [SESSION_SIGNAL] = "stopped" };
+	char count[HUMAN_MAX], time[HUMAN_MAX], nbytes[HUMAN_MAX], live[HUMAN_MAX];
+
+	message_info("%s: %s calls in %s by %llu threads, %s live at the end, %s on disk", ends[res->end],
+		     human_count(count, res->totals.events), human_ns(time, res->duration_ns),
+		     (unsigned long long)res->totals.threads, human_nbytes(live, res->totals.live_nbytes),
+		     human_nbytes(nbytes, res->tape_nbytes));
+	if (res->duration_ns && res->trap_ns)
+		message_info("the target paid for %s traps of about %llu ns: %.1f %% of one CPU", human_count(count, res->traps),
+			     (unsigned long long)res->trap_ns,
+			     100.0 * (double)res->traps * (double)res->trap_ns / (double)res->duration_ns);
+	if (res->totals.lost)
+		message_warn("%llu calls were lost (%.3f %%); heaptape info %s says when; --buffer makes room",
+			     (unsigned long long)res->totals.lost,
+			     100.0 * (double)res->totals.lost / (double)(res->totals.lost + res->totals.events), res->tape_path);
+	if (res->other_lost)
+		message_warn("%llu other records (faults, mappings, threads) were lost", (unsigned long long)res->other_lost);
+	if (res->totals.forks)
+		message_info("the target made %llu child processes, which are not recorded", (unsigned long long)res->totals.forks);
+	if (!so->pid && res->end == SESSION_TARGET_EXITED && WIFSIGNALED(res->child_status))
+		message_info("the command was ended by signal %d", WTERMSIG(res->child_status));
+	else if (!so->pid && res->end == SESSION_TARGET_EXITED && WEXITSTATUS(res->child_status))
+		message_info("the command's exit status was %d", WEXITSTATUS(res->child_status));
+	message_info("next: heaptape replay %s", res->tape_path);
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+	struct record_args ra = { .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
+					       .ready_fd = -1 } };
+	struct command_args args = { 0 };
+	static struct session_result res; /* large */
+	int option, err;
+
+	while ((option = command_next_option(cmd, &args, argc, argv)) >= 0) {
+		err = take_option(cmd, option, args.value, &ra);
+		if (err)
+			return err;
+	}
+	if (option != COMMAND_END)
+		return option == COMMAND_HELP ? EXIT_DONE : EXIT_USAGE;
+	if (args.next < argc)
+		ra.session.argv = argv + args.next;
+	if (!ra.session.pid == !ra.session.argv)
+		return command_usage_error(cmd, "name either a process (-p PID) or a command (-- CMD ARGS)");
+	if (ra.session.pid == getpid())
+		return command_usage_error(cmd, "a recorder cannot record itself");
+	err = session_run(&ra.session, &res);
+	if (err) {
+		message_error("record: %s", res.error[0] ? res.error : strerror(-err));
+		return EXIT_FAILED;
+	}
+	print_summary(&ra.session, &res);
+	if (ra.json)
+		print_json(&res);
+	return EXIT_DONE;
+}
+
+const struct command cmd_record = {
+	.name = "record",
+	.synopsis = "-p PID | -- CMD [ARGS]  [-o FILE] [--duration TIME]",
+	.summary = "Record every allocation of a live process onto a tape",
+	.description = "Finds every allocator that the process has mapped, puts a breakpoint of the kernel's at each of its\n"
+		       "functions, and writes what passes there onto a tape. The process is not stopped, restarted or\n"
+		       "changed; when the recorder ends, by any signal, it runs on at full speed. Nothing of the contents\n"
+		       "of its memory is recorded. With -- CMD the tape begins with the command's first allocation.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The verbs, in the order in which help shows them. */
+#include "command.h"
+
+#include <stddef.h>
+
+extern const struct command cmd_record, cmd_probe, cmd_info, cmd_dump, cmd_replay, cmd_doctor;
+
+const struct command *const commands[] = {
+	&cmd_record, &cmd_probe, &cmd_info, &cmd_dump, &cmd_replay, &cmd_doctor, NULL,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* heaptape - records every allocation of a live process and plays it back against any allocator. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "message.h"
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: heaptape VERB [OPTIONS]\n\n"
+		     "Records every allocation of a live process onto a tape, and plays it back against any allocator.\n\n");
+	for (const struct command *const *cmd = commands; *cmd; cmd++)
+		fprintf(out, "  %-8s %s\n", (*cmd)->name, (*cmd)->summary);
+	fprintf(out, "\n'heaptape VERB --help' tells more; 'heaptape man VERB' prints the manual page.\n"
+		     "first steps:  sudo heaptape record -p PID -o app.tape --duration 30s\n"
+		     "              heaptape replay app.tape\n");
+}
+
+static const struct command *command_find(const char *name)
+{
+	for (const struct command *const *cmd = commands; *cmd; cmd++)
+		if (!strcmp((*cmd)->name, name))
+			return *cmd;
+	return NULL;
+}
+
+static int run_man(const char *name)
+{
+	const struct command *cmd = name ? command_find(name) : NULL;
+
+	if (!cmd) {
+		message_error("man: name a verb, e.g. heaptape man record");
+		return EXIT_USAGE;
+	}
+	command_print_man(cmd, stdout);
+	return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *cmd;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		print_usage(stdout);
+		return EXIT_DONE;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("heaptape %s\n", HEAPTAPE_VERSION);
+		return EXIT_DONE;
+	}
+	if (!strcmp(argv[1], "man"))
+		return run_man(argv[2]);
+	cmd = command_find(argv[1]);
+	if (!cmd) {
+		message_error("no verb '%s'; 'heaptape --help' lists them", argv[1]);
+		return EXIT_USAGE;
+	}
+	return cmd->run(cmd, argc - 1, argv + 1);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines on stderr for a person: errors, warnings, one progress line; and numbers in human units. */
+#include "message.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int message_level;
+
+#define PROGRESS_PERIOD_NS 100000000 /* ten drawings a second are what an eye follows */
+
+static atomic_bool progress_shown;
+
+/* One write a line, so that lines of several threads never mix. */
+static void message_write(const char *prefix, const char *fmt, va_list ap)
+{
+	char line[2048];
+	int len = 0;
+
+	if (atomic_exchange(&progress_shown, false))
+		len = snprintf(line, sizeof(line), "\r\033[K");
+	len += snprintf(line + len, sizeof(line) - (size_t)len, "heaptape: %s", prefix);
+	len += vsnprintf(line + len, sizeof(line) - (size_t)len, fmt, ap);
+	if (len > (int)sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	/* stderr may be closed or full; there is nobody left to tell. */
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		return;
+}
+
+#define MESSAGE_FUNCTION(name, least, prefix)   \
+	void name(const char *fmt, ...)         \
+	{                                       \
+		va_list ap;                     \
+                                                \
+		if (message_level < (least))    \
+			return;                 \
+		va_start(ap, fmt);              \
+		message_write(prefix, fmt, ap); \
+		va_end(ap);                     \
+	}
+
+MESSAGE_FUNCTION(message_error, -1, "")
+MESSAGE_FUNCTION(message_warn, 0, "warning: ")
+MESSAGE_FUNCTION(message_info, 0, "")
+MESSAGE_FUNCTION(message_verbose, 1, "")
+
+void message_progress(const char *fmt, ...)
+{
+	static _Atomic uint64_t last_ns;
+	struct timespec ts;
+	uint64_t now_ns;
+	char line[256];
+	va_list ap;
+	int len;
+
+	if (message_level < 0 || !isatty(STDERR_FILENO))
+		return;
+	if (!fmt) {
+		if (atomic_exchange(&progress_shown, false) && write(STDERR_FILENO, "\r\033[K", 4) < 0)
+			return;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (now_ns - last_ns < PROGRESS_PERIOD_NS)
+		return;
+	last_ns = now_ns;
+	len = snprintf(line, sizeof(line), "\r\033[Kheaptape: ");
+	va_start(ap, fmt);
+	len += vsnprintf(line + len, sizeof(line) - (size_t)len, fmt, ap);
+	va_end(ap);
+	if (len >= (int)sizeof(line))
+		len = sizeof(line) - 1;
+	atomic_store(&progress_shown, true);
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		return;
+}
+
+bool message_wants_colour(int fd)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(fd) && !(no_color && *no_color);
+}
+
+struct unit {
+	double size;
+	const char *name;
+};
+
+/* Three significant digits in the largest unit that keeps the number at or above one. */
+static const char *human_scaled(char *buf, uint64_t value, const struct unit *units, const char *small_unit)
+{
+	for (; units->name; units++) {
+		double scaled = (double)value / units->size;
+
+		if (scaled >= 1) {
+			snprintf(buf, HUMAN_MAX, "%.*f %s", scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2, scaled, units->name);
+			return buf;
+		}
+	}
+	snprintf(buf, HUMAN_MAX, "%llu%s%s", (unsigned long long)value, *small_unit ? " " : "", small_unit);
+	return buf;
+}
+
+const char *human_nbytes(char *buf, uint64_t nbytes)
+{
+	static const struct unit units[] = { { 1099511627776.0, "TiB" }, { 1073741824.0, "GiB" }, { 1048576.0, "MiB" },
+					     { 1024.0, "KiB" },		 { 0, NULL } };
+
+	return human_scaled(buf, nbytes, units, "B");
+}
+
+const char *human_count(char *buf, uint64_t n)
+{
+	static const struct unit units[] = { { 1e9, "G" }, { 1e6, "M" }, { 1e4, "k" }, { 0, NULL } };
+
+	/* Below ten thousand the exact number is shorter to read than a rounded one. */
+	if (n < 10000) {
+		snprintf(buf, HUMAN_MAX, "%llu", (unsigned long long)n);
+		return buf;
+	}
+	return human_scaled(buf, n, (const struct unit[]){ units[0], units[1], { 1e3, "k" }, { 0, NULL } }, "");
+}
+
+const char *human_ns(char *buf, uint64_t ns)
+{
+	static const struct unit units[] = { { 60e9, "min" }, { 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" }, { 0, NULL } };
+
+	/* Seconds are read more easily than fractions of a minute up to two minutes. */
+	if (ns >= 1000000000 && ns < 120000000000)
+		return human_scaled(buf, ns, units + 1, "ns");
+	return human_scaled(buf, ns, units, "ns");
+}

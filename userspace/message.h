@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * message.h - what a person reads on stderr, and numbers for people.
+ *
+ * Each message is one line "heaptape: ...". Used by cmd_*.c and where a file name, pid or offset is known.
+ * Safe from several threads: one write a line.
+ */
+#ifndef HEAPTAPE_MESSAGE_H
+#define HEAPTAPE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* -1: errors only (-q), 0: normal, 1: verbose (-v) */
+extern int message_level;
+
+void message_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void message_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* "heaptape: warning: ..." unless -q */
+void message_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* unless -q */
+void message_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* with -v */
+/* One line that is rewritten in place, on a terminal only; NULL ends it. Call as often as you like: at most 10 a second are drawn. */
+void message_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Colours are wanted on this file descriptor: a terminal, NO_COLOR unset. */
+bool message_wants_colour(int fd);
+
+#define HUMAN_MAX 32
+/* "1.5 GiB", "512 B"; "4.1 M"; "12.3 s", "350 us". buf holds HUMAN_MAX bytes and is returned. */
+const char *human_nbytes(char *buf, uint64_t nbytes);
+const char *human_count(char *buf, uint64_t n);
+const char *human_ns(char *buf, uint64_t ns);
+
+#endif

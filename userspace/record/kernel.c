@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Loads the BPF object, makes a ring for each CPU and attaches what is no allocator site. */
+#include "kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bpf/record.skel.h"
+#include "message.h"
+
+#define ATTACH_UPROBE_MULTI ((enum bpf_attach_type)48) /* BPF_TRACE_UPROBE_MULTI of Linux 6.6's headers, younger than Debian 12's */
+#define CONTROL_RING_NBYTES (1u << 20) /* 7,000 system calls between two looks */
+#define INIT_PID_NS_INO 0xEFFFFFFCu /* PROC_PID_INIT_INO, the same on every kernel */
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	if (message_level < 1 || level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	message_verbose("%s", line);
+	return 0;
+}
+
+/* The attach type appeared with 6.6: creating a link with it tells -EINVAL before, another error (no such path) since. */
+bool kernel_has_multi(void)
+{
+	struct bpf_insn insns[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = ATTACH_UPROBE_MULTI);
+	LIBBPF_OPTS(bpf_link_create_opts, create);
+	unsigned long offset = 0;
+	int prog_fd, link_fd;
+
+	prog_fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "Dual BSD/GPL", insns, 2, &load);
+	if (prog_fd < 0)
+		return false;
+	create.uprobe_multi.path = "/";
+	create.uprobe_multi.offsets = &offset;
+	create.uprobe_multi.cnt = 1;
+	link_fd = bpf_link_create(prog_fd, -1, ATTACH_UPROBE_MULTI, &create);
+	close(prog_fd);
+	if (link_fd >= 0)
+		close(link_fd);
+	return link_fd >= 0 || link_fd == -EBADF;
+}
+
+static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
+{
+	bool multi = k->backend == KERNEL_MULTI;
+	struct bpf_program *prog;
+
+	bpf_program__set_autoload(k->skel->progs.multi_entry, multi);
+	bpf_program__set_autoload(k->skel->progs.multi_return, multi);
+	bpf_program__set_autoload(k->skel->progs.perf_entry, !multi);
+	bpf_program__set_autoload(k->skel->progs.perf_return, !multi);
+	bpf_program__set_autoload(k->skel->progs.on_fault, opts->faults);
+	bpf_object__for_each_program(prog, k->skel->obj)
+		if (!strncmp(bpf_program__section_name(prog), "tp/", 3))
+			bpf_program__set_autoload(prog, opts->mappings);
+}
+
+static int set_constants(const struct kernel_opts *opts, struct kernel *k)
+{
+	struct stat st;
+
+	k->skel->rodata->target_tgid = (__u32)opts->pid;
+	k->skel->rodata->hold_child = opts->hold_child;
+	k->skel->rodata->control_ring = k->nr_cpus;
+	if (stat("/proc/self/ns/pid", &st))
+		return -errno;
+	if (st.st_ino != INIT_PID_NS_INO) {
+		k->skel->rodata->pid_ns_dev = st.st_dev;
+		k->skel->rodata->pid_ns_ino = st.st_ino;
+	}
+	return 0;
+}
+
+static int make_rings(const struct kernel_opts *opts, struct kernel *k)
+{
+	int map_fd = bpf_map__fd(k->skel->maps.rings);
+
+	k->ring_fds = calloc(k->nr_cpus + 1, sizeof(*k->ring_fds));
+	if (!k->ring_fds)
+		return -ENOMEM;
+	for (unsigned i = 0; i <= k->nr_cpus; i++)
+		k->ring_fds[i] = -1;
+	for (__u32 i = 0; i <= k->nr_cpus; i++) {
+		size_t nbytes = i < k->nr_cpus ? opts->ring_nbytes : CONTROL_RING_NBYTES;
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ht_ring", 0, 0, (__u32)nbytes, NULL);
+
+		if (fd < 0)
+			return fd;
+		k->ring_fds[i] = fd;
+		if (bpf_map_update_elem(map_fd, &i, &fd, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Where no tracefs is mounted, one for this process alone: in a mount namespace of its own, that nobody else sees. */
+static void mount_own_tracefs(void)
+{
+	if (!access("/sys/kernel/tracing/events", F_OK) || !access("/sys/kernel/debug/tracing/events", F_OK))
+		return;
+	/* What fails here shows when the tracepoints are attached, with the reason. */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return;
+	if (mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		return;
+}
+
+/* Everything but sites and page faults. Links are the skeleton's, destroyed with it. */
+static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const char **why_ret)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, k->skel->obj) {
+		const char *section = bpf_program__section_name(prog);
+		bool syscall_tp = !strncmp(section, "tp/", 3), btf_tp = !strncmp(section, "tp_btf/", 7);
+		struct bpf_link **link = NULL;
+
+		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp))
+			continue;
+		for (int i = 0; i < k->skel->skeleton->prog_cnt; i++)
+			if (*k->skel->skeleton->progs[i].prog == prog)
+				link = k->skel->skeleton->progs[i].link;
+		if (!link)
+			return -EINVAL;
+		*link = bpf_program__attach(prog);
+		if (*link)
+			continue;
+		if (btf_tp) {
+			*why_ret = "attaching to thread and process events";
+			return -errno;
+		}
+		k->tracepoint_err = -errno;
+		k->has_tracepoints = false;
+		return 0;
+	}
+	k->has_tracepoints = opts->mappings;
+	return 0;
+}
+
+int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	int err, nr_cpus = libbpf_num_possible_cpus();
+
+	memset(k, 0, sizeof(*k));
+	libbpf_set_print(print_libbpf);
+	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* needed before 5.11 only; without the right the load says so */
+	*why_ret = "counting the CPUs";
+	if (nr_cpus < 1)
+		return nr_cpus;
+	k->nr_cpus = (unsigned)(nr_cpus < HT_CPUS_MAX ? nr_cpus : HT_CPUS_MAX - 1);
+	k->backend = opts->backend;
+	if (k->backend == KERNEL_AUTO)
+		k->backend = kernel_has_multi() ? KERNEL_MULTI : KERNEL_PERF;
+
+	if (opts->mappings)
+		mount_own_tracefs();
+	*why_ret = "opening the BPF programs";
+	k->skel = record_bpf__open();
+	if (!k->skel)
+		return -errno;
+	choose_programs(opts, k);
+	err = set_constants(opts, k);
+	if (!err) {
+		*why_ret = "loading the BPF programs into the kernel";
+		err = record_bpf__load(k->skel);
+	}
+	if (!err) {
+		*why_ret = "making the ring buffers";
+		err = make_rings(opts, k);
+	}
+	if (!err)
+		err = attach_rest(opts, k, why_ret);
+	if (err)
+		kernel_close(k);
+	return err;
+}
+
+int kernel_watch_faults(struct kernel *k, pid_t tid)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_ADDR,
+		.inherit = 1,
+		.inherit_thread = 1, /* threads, not child processes (5.13) */
+	};
+	struct bpf_link *link, **links;
+	int fd, err;
+
+	fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	link = bpf_program__attach_perf_event(k->skel->progs.on_fault, fd);
+	if (!link) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	links = realloc(k->fault_links, (k->nr_fault_links + 1) * sizeof(struct bpf_link *));
+	if (!links) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	k->fault_links = links;
+	k->fault_links[k->nr_fault_links++] = link;
+	return 0;
+}
+
+void kernel_close(struct kernel *k)
+{
+	for (unsigned i = 0; i < k->nr_fault_links; i++)
+		bpf_link__destroy(k->fault_links[i]);
+	free(k->fault_links);
+	record_bpf__destroy(k->skel);
+	for (unsigned i = 0; k->ring_fds && i <= k->nr_cpus; i++)
+		if (k->ring_fds[i] >= 0)
+			close(k->ring_fds[i]);
+	free(k->ring_fds);
+	memset(k, 0, sizeof(*k));
+}
+
+int kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
+{
+	int nr_cpus = libbpf_num_possible_cpus();
+	struct ht_counters *each = calloc((size_t)nr_cpus, sizeof(*each));
+	__u32 zero = 0;
+	int err = 0;
+
+	memset(sum_ret, 0, sizeof(*sum_ret));
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.counters), &zero, each))
+		err = -errno;
+	for (int cpu = 0; cpu < nr_cpus && !err; cpu++) {
+		for (int cause = 0; cause < HT_LOSS_NR; cause++)
+			sum_ret->lost[cause] += each[cpu].lost[cause];
+		if (each[cpu].lost_last_ts > sum_ret->lost_last_ts)
+			sum_ret->lost_last_ts = each[cpu].lost_last_ts;
+		sum_ret->nested += each[cpu].nested;
+		sum_ret->traps += each[cpu].traps;
+		sum_ret->other_lost += each[cpu].other_lost;
+	}
+	free(each);
+	return err;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kernel.h - the programs in the kernel: loaded, with their rings and counters.
+ *
+ * Belongs to the recording thread. Everything goes away with the process, however it ends: nothing is pinned.
+ */
+#ifndef HEAPTAPE_KERNEL_H
+#define HEAPTAPE_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/events.h"
+
+struct record_bpf; /* the skeleton */
+
+enum kernel_backend {
+	KERNEL_AUTO,
+	KERNEL_MULTI, /* uprobe_multi links, Linux 6.6 and later */
+	KERNEL_PERF,  /* a perf event for each site */
+};
+
+struct kernel_opts {
+	pid_t pid;                  /* as this process's pid namespace numbers it */
+	enum kernel_backend backend;
+	size_t ring_nbytes;         /* of each CPU, a power of two of at least a page */
+	bool mappings, faults, hold_child;
+};
+
+struct kernel {
+	struct record_bpf *skel;
+	enum kernel_backend backend; /* decided: never KERNEL_AUTO */
+	int *ring_fds; /* nr_cpus + 1: the last is the control ring */
+	unsigned nr_cpus;
+	bool has_tracepoints; /* syscall tracepoints are attached */
+	int tracepoint_err;   /* why not, -errno */
+	struct bpf_link **fault_links;
+	unsigned nr_fault_links;
+	int fault_err;        /* the first thread's page faults that could not be had, -errno */
+};
+
+/* Loads; attaches threads and process events, and the mapping tracepoints if asked for. -errno; *why_ret (static text)
+ * says at which step. */
+int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret);
+/* Page faults of one more thread (and the threads it makes from now on). */
+int kernel_watch_faults(struct kernel *k, pid_t tid);
+/* Detaches everything but the sites' links, which belong to attach.h. */
+void kernel_close(struct kernel *k);
+/* Sums over all CPUs. */
+int kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* Whether this kernel has uprobe_multi: tried, not guessed from its version. */
+bool kernel_has_multi(void);
+
+#endif

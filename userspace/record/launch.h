@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * launch.h - a command started by the recorder, held until probes stand wherever code has just been mapped.
+ *
+ * The child stops itself (a signal sent by the programs in the kernel, see vm.bpf.h); if the recorder dies, the child
+ * gets SIGCONT from the kernel and runs on.
+ */
+#ifndef HEAPTAPE_LAUNCH_H
+#define HEAPTAPE_LAUNCH_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct launch {
+	pid_t pid;
+	int go_fd;     /* a byte in here lets the child exec */
+	int failed_fd; /* the child's errno comes out of here if exec fails */
+};
+
+/* Forks. The child waits before its exec, as `user` (NULL: SUDO_UID's user under sudo, else unchanged). -errno;
+ * -ENOENT if there is no such user. */
+int launch_start(char *const argv[], const char *user, struct launch *launch);
+/* Lets the child exec and waits for it to stop there. 0; -errno if exec failed (the child is gone then). */
+int launch_exec(struct launch *launch);
+
+enum launch_state { LAUNCH_RUNS, LAUNCH_STOPPED, LAUNCH_ENDED };
+/* What the child does; does not wait. status_ret as of waitpid when it has ended. */
+enum launch_state launch_poll(const struct launch *launch, int *status_ret);
+void launch_continue(const struct launch *launch);
+void launch_close(struct launch *launch);
+
+#endif

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Allocation calls: from records to tape events. The address space is ledger_map.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/ledger_impl.h"
+
+struct ledger *ledger_new(const struct ledger_opts *opts)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->opts = *opts;
+	l->heap = heap_new();
+	l->sub_heap = heap_new();
+	l->threads_room = 1024;
+	l->threads = calloc(l->threads_room, sizeof(*l->threads));
+	if (!l->heap || !l->sub_heap || !l->threads) {
+		ledger_free(l);
+		return NULL;
+	}
+	memset(l->tape_alloc, TAPE_NO_ALLOC, sizeof(l->tape_alloc));
+	return l;
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (!l)
+		return;
+	heap_free(l->heap);
+	heap_free(l->sub_heap);
+	cover_free(l->cover);
+	ranges_free(&l->ranges);
+	free(l->threads);
+	free(l->pending);
+	free(l);
+}
+
+void ledger_start(struct ledger *l, uint64_t start_ns)
+{
+	l->opts.start_ns = start_ns;
+}
+
+void ledger_allocator(struct ledger *l, uint8_t obj, uint8_t tape_alloc)
+{
+	l->tape_alloc[obj] = tape_alloc;
+}
+
+void ledger_loader(struct ledger *l, uint64_t start, uint64_t end)
+{
+	l->loader_start = start;
+	l->loader_end = end;
+}
+
+bool ledger_saw_code_mapped(struct ledger *l)
+{
+	bool saw = l->code_mapped;
+
+	l->code_mapped = false;
+	return saw;
+}
+
+bool ledger_saw_exec(struct ledger *l)
+{
+	bool saw = l->execed;
+
+	l->execed = false;
+	return saw;
+}
+
+void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
+{
+	*totals_ret = l->totals;
+	totals_ret->live_objects = heap_nr_objects(l->heap);
+	totals_ret->live_nbytes = heap_live_nbytes(l->heap);
+}
+
+static int threads_grow(struct ledger *l)
+{
+	struct ledger_thread *old = l->threads;
+	size_t nr_old = l->threads_room;
+
+	l->threads = calloc(2 * nr_old, sizeof(*l->threads));
+	if (!l->threads) {
+		l->threads = old;
+		return -ENOMEM;
+	}
+	l->threads_room = 2 * nr_old;
+	l->last_thread = NULL;
+	l->nr_threads = 0;
+	for (size_t i = 0; i < nr_old; i++) {
+		struct ledger_thread *t = old[i].tid ? ledger_thread(l, old[i].tid) : NULL;
+
+		if (t)
+			*t = old[i];
+	}
+	free(old);
+	return 0;
+}
+
+struct ledger_thread *ledger_thread(struct ledger *l, uint32_t tid)
+{
+	size_t i;
+
+	if (l->last_thread && l->last_thread->tid == tid)
+		return l->last_thread;
+	if (2 * (l->nr_threads + 1) > l->threads_room && threads_grow(l))
+		return NULL;
+	i = (tid * 0x9E3779B1u) & (l->threads_room - 1);
+	while (l->threads[i].tid && l->threads[i].tid != tid)
+		i = (i + 1) & (l->threads_room - 1);
+	if (!l->threads[i].tid) {
+		l->threads[i].tid = tid;
+		l->nr_threads++;
+	}
+	l->last_thread = &l->threads[i];
+	return l->last_thread;
+}
+
+uint64_t ledger_ns(struct ledger *l, uint64_t ts)
+{
+	uint64_t ns = ts > l->opts.start_ns ? ts - l->opts.start_ns : 0;
+
+	if (ns > l->last_ns)
+		l->last_ns = ns;
+	return l->last_ns;
+}
+
+/* An event of its own kind, with thread and time filled in. */
+struct tape_event ledger_event(struct ledger *l, unsigned cpu, const struct ht_ev_head *h, uint8_t kind)
+{
+	return (struct tape_event){ .ns = ledger_ns(l, h->ts), .tid = h->tid, .cpu = (uint16_t)cpu, .kind = kind,
+				    .alloc = TAPE_NO_ALLOC };
+}
+
+int ledger_add(struct ledger *l, const struct tape_event *ev)
+{
+	return tape_writer_add(l->opts.writer, ev);
+}
+
+/* ---- sub-allocations: only looked for once two allocators have live objects ---- */
+
+static int cover_add_object(void *arg, const struct heap_object *obj)
+{
+	return cover_add(arg, obj->addr, obj->size, obj->alloc);
+}
+
+static int cover_begin(struct ledger *l, uint8_t alloc)
+{
+	if (l->cover || !heap_nr_objects(l->heap) || l->only_alloc == alloc || alloc == TAPE_NO_ALLOC)
+		return 0;
+	l->cover = cover_new();
+	return l->cover ? heap_each(l->heap, cover_add_object, l->cover) : -ENOMEM;
+}
+
+static bool inside_anothers(struct ledger *l, uint64_t addr, uint8_t alloc)
+{
+	uint8_t owner;
+
+	return l->cover && cover_find(l->cover, addr, &owner) && owner != alloc;
+}
+
+static int cover_follow(struct ledger *l, const struct tape_event *ev, const struct heap_change *change)
+{
+	if (!l->cover)
+		return 0;
+	if (change->died)
+		cover_remove(l->cover, change->dead.addr, change->dead.size);
+	if (change->implied)
+		cover_remove(l->cover, change->ended.addr, change->ended.size);
+	return change->born ? cover_add(l->cover, ev->addr, ev->size, ev->alloc) : 0;
+}
+
+/* ---- writing calls ---- */
+
+/* Applies a call to the live set, notes what it contradicts, writes it. */
+static int write_call(struct ledger *l, struct tape_event *ev)
+{
+	struct heap_change change = { 0 };
+	int err;
+
+	if (ev->flags & TAPE_FAILED) {
+		l->totals.failed++;
+		return ledger_add(l, ev);
+	}
+	if (tape_kind_is_alloc(ev->kind)) {
+		if (!heap_nr_objects(l->heap))
+			l->only_alloc = ev->alloc;
+		l->births[ev->alloc]++;
+	}
+	if (ev->flags & TAPE_SUB) {
+		struct tape_event plain = *ev;
+
+		plain.flags &= (uint8_t)~TAPE_SUB;
+		l->totals.sub++;
+		err = heap_apply(l->sub_heap, &plain, &change);
+		return err ? err : ledger_add(l, ev);
+	}
+	err = heap_apply(l->heap, ev, &change);
+	if (!err)
+		err = cover_follow(l, ev, &change);
+	if (err)
+		return err;
+	if (change.unknown) {
+		ev->flags |= TAPE_UNKNOWN;
+		l->totals.unknown_frees++;
+	}
+	if (change.implied) {
+		ev->flags |= TAPE_IMPLIED_FREE;
+		l->totals.implied_frees++;
+	}
+	l->totals.events++;
+	return ledger_add(l, ev);
+}
+
+/* ---- realloc: the old block is free for others from the give-up on, the new one is owned at the end ---- */
+
+static int pending_add(struct ledger *l, struct ledger_thread *t, const struct ht_ev_free *e, uint8_t obj)
+{
+	struct heap_object old;
+
+	if (!t->give_up.open) {
+		if (l->nr_pending == l->pending_room) {
+			size_t room = l->pending_room ? 2 * l->pending_room : 64;
+			uint32_t *pending = realloc(l->pending, room * sizeof(*pending));
+
+			if (!pending)
+				return -ENOMEM;
+			l->pending = pending;
+			l->pending_room = room;
+		}
+		l->pending[l->nr_pending++] = t->tid;
+	}
+	t->give_up = (struct ledger_give_up){ .open = true, .old = e->addr, .new_size = e->size, .obj = obj };
+	t->give_up.old_size = heap_find(l->heap, e->addr, &old) ? old.size : 1;
+	return 0;
+}
+
+static void pending_remove(struct ledger *l, struct ledger_thread *t)
+{
+	if (!t->give_up.open)
+		return;
+	t->give_up.open = false;
+	for (size_t i = 0; i < l->nr_pending; i++)
+		if (l->pending[i] == t->tid)
+			l->pending[i--] = l->pending[--l->nr_pending];
+}
+
+/* Another thread is about to own bytes of a block that t's realloc has given up: say so first. */
+static int pending_show(struct ledger *l, struct ledger_thread *t, const struct tape_event *before)
+{
+	struct tape_event ev = { .ns = before->ns, .tid = t->tid, .cpu = before->cpu, .kind = TAPE_GIVE_UP,
+				 .addr = t->give_up.old, .alloc = l->tape_alloc[t->give_up.obj] };
+	struct heap_object old;
+
+	t->give_up.shown = true;
+	if (!heap_find(l->heap, ev.addr, &old))
+		return 0;
+	if (!t->give_up.new_size) {
+		/* realloc(p, 0), which frees. */
+		ev.kind = TAPE_FREE;
+		t->give_up.freed = true;
+		return write_call(l, &ev);
+	}
+	return heap_apply(l->heap, &ev, NULL) ? -ENOMEM : ledger_add(l, &ev);
+}
+
+static int pending_check(struct ledger *l, const struct tape_event *ev)
+{
+	for (size_t i = 0; i < l->nr_pending; i++) {
+		struct ledger_thread *t = ledger_thread(l, l->pending[i]);
+		uint64_t old, nbytes = ev->size ? ev->size : 1;
+		int err;
+
+		if (!t || t->tid == ev->tid || t->give_up.shown)
+			continue;
+		old = t->give_up.old;
+		if (ev->addr >= old + t->give_up.old_size || ev->addr + nbytes <= old)
+			continue;
+		err = pending_show(l, t, ev);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int take_realloc(struct ledger *l, struct ledger_thread *t, struct tape_event *ev)
+{
+	bool freed = t->give_up.open && t->give_up.old == ev->old && t->give_up.freed;
+
+	pending_remove(l, t);
+	if (!ev->old) {
+		ev->kind = TAPE_MALLOC;
+	} else if (!ev->addr && !ev->size) {
+		if (freed)
+			return 0;
+		ev->kind = TAPE_FREE;
+		ev->addr = ev->old;
+		ev->old = 0;
+		return write_call(l, ev);
+	} else if (freed) {
+		ev->kind = TAPE_MALLOC; /* the free was written when its block was reused */
+		ev->old = 0;
+	}
+	if (!ev->addr)
+		ev->flags |= TAPE_FAILED;
+	return write_call(l, ev);
+}
+
+static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e)
+{
+	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
+	struct ledger_thread *t = ledger_thread(l, e->h.tid);
+	struct tape_event ev = ledger_event(l, cpu, &e->h, site.kind);
+	struct heap_object object;
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	if (!site.kind)
+		return 0;
+	ev.addr = e->addr;
+	ev.size = e->size;
+	ev.old = e->old;
+	ev.align = e->align;
+	ev.stack = e->stack;
+	ev.alloc = l->tape_alloc[site.obj];
+	if (site.lg_align && ev.align && ev.kind == TAPE_MALLOC)
+		ev.kind = TAPE_ALIGNED_ALLOC;
+	if (l->nr_pending && ev.addr) {
+		err = pending_check(l, &ev);
+		if (err)
+			return err;
+	}
+	if (ev.addr) {
+		err = cover_begin(l, ev.alloc);
+		if (err)
+			return err;
+		if (inside_anothers(l, ev.addr, ev.alloc))
+			ev.flags |= TAPE_SUB;
+	}
+	if (ev.old && heap_find(l->sub_heap, ev.old, &object))
+		ev.flags |= TAPE_SUB;
+	if (ev.kind == TAPE_REALLOC)
+		return take_realloc(l, t, &ev);
+	if (t->give_up.open && t->give_up.obj == site.obj)
+		pending_remove(l, t); /* its end was lost */
+	if (!ev.addr)
+		ev.flags |= TAPE_FAILED;
+	return write_call(l, &ev);
+}
+
+/* A free that is no event, since the same call is one at another level. */
+static bool free_is_wrappers(struct ledger *l, struct ledger_thread *t, const struct tape_event *ev, bool inner)
+{
+	struct heap_object object;
+
+	/* The owner's own free follows, or the wrapper keeps the block, which then lives on. */
+	if (heap_find(l->heap, ev->addr, &object))
+		return object.alloc != ev->alloc;
+	/* Its outer call has been written. */
+	if (inner && t->last_free == ev->addr)
+		return true;
+	/* The birth was not seen; an allocator that never owned a block, beside one that did, is a wrapper. */
+	if (ev->alloc == TAPE_NO_ALLOC || l->births[ev->alloc] || !l->totals.events)
+		return false;
+	if (!inner)
+		t->last_free = 0; /* of an earlier call */
+	return true;
+}
+
+static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e)
+{
+	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
+	struct ledger_thread *t = ledger_thread(l, e->h.tid);
+	struct tape_event ev = ledger_event(l, cpu, &e->h, site.kind);
+	struct heap_object object;
+
+	if (!t)
+		return -ENOMEM;
+	if (!site.kind)
+		return 0;
+	ev.addr = e->addr;
+	ev.size = e->size;
+	ev.alloc = l->tape_alloc[site.obj];
+	if (t->give_up.open && t->give_up.obj == site.obj)
+		pending_remove(l, t);
+	if (heap_find(l->sub_heap, ev.addr, &object))
+		ev.flags |= TAPE_SUB;
+	else if (free_is_wrappers(l, t, &ev, e->h.flags & HT_EVF_INNER)) {
+		l->nested++;
+		return 0;
+	}
+	t->last_free = ev.addr;
+	return write_call(l, &ev);
+}
+
+static int take_steer(struct ledger *l, unsigned cpu, const struct ht_ev_steer *e)
+{
+	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
+	struct tape_event ev = ledger_event(l, cpu, &e->h, TAPE_STEER);
+	char text[HT_NAME_LEN + 64];
+	uint32_t id;
+	int err;
+
+	if (!site.steer)
+		return 0;
+	if (e->name[0])
+		snprintf(text, sizeof(text), "%s:%.*s", site.steer, (int)sizeof(e->name), e->name);
+	else
+		snprintf(text, sizeof(text), "%s", site.steer);
+	err = tape_writer_string(l->opts.writer, text, &id);
+	if (err)
+		return err;
+	ev.arg = id;
+	ev.addr = e->arg0;
+	ev.size = e->arg1;
+	ev.alloc = l->tape_alloc[site.obj];
+	return ledger_add(l, &ev);
+}
+
+/* ---- threads and the process ---- */
+
+static int take_thread(struct ledger *l, const struct ht_ev_thread *e)
+{
+	struct tape_event ev = ledger_event(l, e->h.site, &e->h, TAPE_THREAD_NAME);
+	struct ledger_thread *t = ledger_thread(l, e->h.tid);
+	char name[sizeof(e->comm) + 1];
+	uint32_t id;
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	if (e->h.flags & HT_EVF_EXIT) {
+		ev.kind = TAPE_THREAD_EXIT;
+		pending_remove(l, t);
+		return ledger_add(l, &ev);
+	}
+	if (e->h.flags & HT_EVF_START) {
+		ev.kind = TAPE_THREAD_START;
+		l->totals.threads++;
+	}
+	memcpy(name, e->comm, sizeof(e->comm));
+	name[sizeof(e->comm)] = '\0';
+	err = tape_writer_string(l->opts.writer, name, &id);
+	if (err)
+		return err;
+	ev.arg = id;
+	return ledger_add(l, &ev);
+}
+
+static int take_exec(struct ledger *l, const struct ht_ev_thread *e)
+{
+	struct tape_event ev = ledger_event(l, e->h.site, &e->h, TAPE_EXEC);
+	char name[sizeof(e->comm) + 1];
+	uint32_t id;
+	int err;
+
+	memcpy(name, e->comm, sizeof(e->comm));
+	name[sizeof(e->comm)] = '\0';
+	err = tape_writer_string(l->opts.writer, name, &id);
+	if (!err)
+		err = heap_apply(l->heap, &ev, NULL);
+	if (!err)
+		err = heap_apply(l->sub_heap, &ev, NULL);
+	if (err)
+		return err;
+	cover_free(l->cover);
+	l->cover = NULL;
+	ranges_free(&l->ranges);
+	l->brk = 0;
+	l->nr_pending = 0;
+	l->nr_unmaps = 0;
+	memset(l->threads, 0, l->threads_room * sizeof(*l->threads));
+	l->nr_threads = 0;
+	l->last_thread = NULL;
+	l->execed = true;
+	l->totals.execs++;
+	ev.arg = id;
+	return ledger_add(l, &ev);
+}
+
+/* ---- the recorder's own ---- */
+
+static int take_rss(struct ledger *l, const struct ledger_rss *r)
+{
+	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_RSS);
+
+	ev.addr = r->anon;
+	ev.old = r->file;
+	ev.size = r->shmem;
+	return ledger_add(l, &ev);
+}
+
+static int take_lost(struct ledger *l, const struct ledger_lost *r)
+{
+	static const uint8_t causes[HT_LOSS_NR] = { [HT_LOSS_RING_FULL] = TAPE_LOSS_RING_FULL,
+						    [HT_LOSS_STASH_FULL] = TAPE_LOSS_STASH_FULL,
+						    [HT_LOSS_MAP_FULL] = TAPE_LOSS_MAP_FULL,
+						    [HT_LOSS_STACK] = TAPE_LOSS_STACK };
+	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_LOST);
+
+	ev.size = r->calls;
+	ev.arg = causes[r->cause];
+	ev.old = r->since_ns > l->opts.start_ns ? r->since_ns - l->opts.start_ns : 0;
+	l->totals.lost += r->calls;
+	return ledger_add(l, &ev);
+}
+
+static int write_nested(struct ledger *l, struct tape_event ev, uint64_t calls)
+{
+	ev.kind = TAPE_COUNTER;
+	ev.arg = TAPE_COUNT_NESTED;
+	ev.size = calls;
+	l->totals.nested += calls;
+	return ledger_add(l, &ev);
+}
+
+/* The kernel's count and the ledger's own go onto the tape together. */
+static int take_nested(struct ledger *l, const struct ledger_nested *r)
+{
+	uint64_t calls = r->calls + l->nested;
+
+	l->nested = 0;
+	return calls ? write_nested(l, ledger_event(l, 0, &r->h, TAPE_COUNTER), calls) : 0;
+}
+
+int ledger_end(struct ledger *l, uint64_t now_ns)
+{
+	struct ht_ev_head h = { .ts = now_ns };
+	struct tape_event ev = ledger_event(l, 0, &h, TAPE_MARK);
+	int err = 0;
+
+	if (l->nested)
+		err = write_nested(l, ev, l->nested);
+	l->nested = 0;
+	ev.arg = TAPE_MARK_END;
+	return err ? err : ledger_add(l, &ev);
+}
+
+int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
+{
+	const void *record = h;
+
+	if (h->ts < l->opts.start_ns)
+		return 0;
+	switch (h->type) {
+	case HT_EV_ALLOC: {
+		const struct ht_ev_alloc *e = record;
+		struct ht_ev_call call = { .h = e->h, .addr = e->addr, .size = e->size, .stack = e->stack };
+
+		return take_alloc(l, cpu, &call);
+	}
+	case HT_EV_CALL: return take_alloc(l, cpu, record);
+	case HT_EV_FREE: return take_free(l, cpu, record);
+	case HT_EV_GIVE_UP: {
+		struct ledger_thread *t = ledger_thread(l, h->tid);
+
+		return t ? pending_add(l, t, record, l->opts.site(l->opts.arg, h->site).obj) : -ENOMEM;
+	}
+	case HT_EV_STEER: return take_steer(l, cpu, record);
+	case HT_EV_MAP_ENTER: return ledger_map_enter(l, record);
+	case HT_EV_MAP_EXIT: return ledger_map_exit(l, record);
+	case HT_EV_THREAD: return take_thread(l, record);
+	case HT_EV_EXEC: return take_exec(l, record);
+	case HT_EV_FORK: l->totals.forks++; return 0;
+	case HT_EV_FAULT: return ledger_fault(l, cpu, record);
+	case LEDGER_RSS: return take_rss(l, record);
+	case LEDGER_LOST: return take_lost(l, record);
+	case LEDGER_NESTED: return take_nested(l, record);
+	default: return -EBADMSG;
+	}
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ledger_impl.h - what ledger.c and ledger_map.c share. */
+#ifndef HEAPTAPE_LEDGER_IMPL_H
+#define HEAPTAPE_LEDGER_IMPL_H
+
+#include <stdio.h>
+
+#include "formats/heap.h"
+#include "record/cover.h"
+#include "record/ledger.h"
+#include "record/ranges.h"
+
+/* A realloc under way. */
+struct ledger_give_up {
+	bool open, shown, freed; /* shown: its TAPE_GIVE_UP (or free) is on the tape */
+	uint8_t obj;
+	uint64_t old, old_size, new_size;
+};
+
+/* A munmap, mremap, madvise or shrinking brk under way. */
+struct ledger_unmap {
+	bool open, shown;
+	uint64_t start, end;
+	struct ht_ev_map call;
+};
+
+struct ledger_thread {
+	uint32_t tid; /* 0: free slot */
+	uint64_t last_free; /* address of this thread's last free that is an event */
+	struct ledger_give_up give_up;
+	struct ledger_unmap unmap;
+};
+
+struct ledger {
+	struct ledger_opts opts;
+	struct heap *heap, *sub_heap;
+	struct cover *cover; /* NULL while only one allocator has live objects */
+	uint8_t only_alloc;  /* which that is */
+	struct ranges ranges;
+	uint64_t brk; /* 0: not seen yet */
+	uint8_t tape_alloc[HT_OBJECTS_MAX];
+	uint64_t births[256]; /* events that made an object, by allocator of the tape */
+	struct ledger_thread *threads; /* open addressing by tid */
+	size_t nr_threads, threads_room;
+	struct ledger_thread *last_thread;
+	uint32_t *pending; /* tids with an open give_up */
+	size_t nr_pending, pending_room;
+	unsigned nr_unmaps; /* threads with an open unmap */
+	uint64_t last_ns;
+	uint64_t loader_start, loader_end;
+	uint64_t nested; /* not yet on the tape */
+	bool code_mapped, execed;
+	struct ledger_totals totals;
+};
+
+struct ledger_thread *ledger_thread(struct ledger *l, uint32_t tid);
+uint64_t ledger_ns(struct ledger *l, uint64_t ts);
+struct tape_event ledger_event(struct ledger *l, unsigned cpu, const struct ht_ev_head *h, uint8_t kind);
+int ledger_add(struct ledger *l, const struct tape_event *ev);
+
+int ledger_map_enter(struct ledger *l, const struct ht_ev_map *e);
+int ledger_map_exit(struct ledger *l, const struct ht_ev_map *e);
+int ledger_fault(struct ledger *l, unsigned cpu, const struct ht_ev_free *e);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session.h - the life of a recording: find the allocators, put probes in place, mark, drain, mark, detach.
+ *
+ * One thread. session_run does it all; what went wrong is told in words (session_result.error), since only here pid,
+ * file and step are known together.
+ */
+#ifndef HEAPTAPE_SESSION_H
+#define HEAPTAPE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "record/kernel.h"
+#include "record/ledger.h"
+
+struct session_opts {
+	pid_t pid;          /* a live process; 0: start argv */
+	char *const *argv;
+	const char *user;   /* argv runs as this user; NULL: see launch.h */
+	const char *tape_path; /* with %p, %h, %t (tape_path.h) */
+	bool overwrite;
+	uint64_t duration_ns; /* 0: until the target ends or a signal comes */
+	enum kernel_backend backend;
+	size_t ring_nbytes; /* 0: chosen by the number of CPUs */
+	bool mappings, faults, cmdline;
+	int ready_fd;       /* gets a byte when every site stands; -1: none */
+};
+
+enum session_end { SESSION_TARGET_EXITED, SESSION_DURATION, SESSION_SIGNAL };
+
+struct session_allocator {
+	char name[40];
+	char path[256];
+	char build_id[72];
+	unsigned nr_sites, nr_unrecorded;
+};
+
+struct session_result {
+	char error[512]; /* "" unless session_run failed */
+	char tape_path[4096]; /* expanded */
+	pid_t pid;
+	enum session_end end;
+	int child_status; /* as of waitpid; only if a command was started and has ended */
+	struct session_allocator allocators[HT_OBJECTS_MAX];
+	unsigned nr_allocators;
+	uint64_t duration_ns, tape_nbytes, traps, trap_ns, other_lost;
+	struct ledger_totals totals;
+};
+
+/* 0, or -errno with res->error filled in. The tape is closed well in either case if it was begun. */
+int session_run(const struct session_opts *opts, struct session_result *res);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * x86-64 machine code, decoded by capstone.
+ *
+ * Which instructions the kernel emulates: arch/x86/kernel/uprobes.c, branch_setup_xol_ops and push_setup_xol_ops;
+ * measured on 6.18: 1.3 us for these, 6 to 8 us for all others.
+ */
+#include <capstone/capstone.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sites/code.h"
+
+struct code_reader {
+	csh handle;
+	cs_insn *insn;
+};
+
+/* Capstone's registers, each with its parts, in the order of the encoding. */
+static int gpr_number(uint16_t reg)
+{
+	static const uint16_t names[16][5] = {
+		{ X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL, X86_REG_AH },
+		{ X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL, X86_REG_CH },
+		{ X86_REG_RDX, X86_REG_EDX, X86_REG_DX, X86_REG_DL, X86_REG_DH },
+		{ X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL, X86_REG_BH },
+		{ X86_REG_RSP, X86_REG_ESP, X86_REG_SP, X86_REG_SPL, 0 },
+		{ X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL, 0 },
+		{ X86_REG_RSI, X86_REG_ESI, X86_REG_SI, X86_REG_SIL, 0 },
+		{ X86_REG_RDI, X86_REG_EDI, X86_REG_DI, X86_REG_DIL, 0 },
+		{ X86_REG_R8, X86_REG_R8D, X86_REG_R8W, X86_REG_R8B, 0 },
+		{ X86_REG_R9, X86_REG_R9D, X86_REG_R9W, X86_REG_R9B, 0 },
+		{ X86_REG_R10, X86_REG_R10D, X86_REG_R10W, X86_REG_R10B, 0 },
+		{ X86_REG_R11, X86_REG_R11D, X86_REG_R11W, X86_REG_R11B, 0 },
+		{ X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B, 0 },
+		{ X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B, 0 },
+		{ X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B, 0 },
+		{ X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B, 0 },
+	};
+
+	for (int n = 0; n < 16; n++)
+		for (int part = 0; part < 5; part++)
+			if (reg && names[n][part] == reg)
+				return n;
+	return -1;
+}
+
+enum { REG_SP = 4 };
+
+struct code_reader *code_reader_new(void)
+{
+	struct code_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return NULL;
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &reader->handle) != CS_ERR_OK) {
+		free(reader);
+		return NULL;
+	}
+	cs_option(reader->handle, CS_OPT_DETAIL, CS_OPT_ON);
+	cs_option(reader->handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
+	reader->insn = cs_malloc(reader->handle);
+	if (!reader->insn) {
+		code_reader_free(reader);
+		return NULL;
+	}
+	return reader;
+}
+
+void code_reader_free(struct code_reader *reader)
+{
+	if (!reader)
+		return;
+	if (reader->insn)
+		cs_free(reader->insn, 1);
+	cs_close(&reader->handle);
+	free(reader);
+}
+
+/* push of a register (REX.B alone may stand before it), short and near jmp, jcc, near call; no prefix before a branch. */
+static bool bytes_are_emulated_branch_or_push(const uint8_t *b, size_t n)
+{
+	if (n == 2 && b[0] == 0x41)
+		return b[1] >= 0x50 && b[1] <= 0x57;
+	if (n == 1)
+		return b[0] >= 0x50 && b[0] <= 0x57;
+	if (b[0] == 0xeb || b[0] == 0xe9 || b[0] == 0xe8 || (b[0] >= 0x70 && b[0] <= 0x7f))
+		return true;
+	return n == 6 && b[0] == 0x0f && b[1] >= 0x80 && b[1] <= 0x8f;
+}
+
+/* The nops that were measured as emulated: lengths 1, 2, 3, 4, 6, 8. */
+static bool bytes_are_emulated_nop(const uint8_t *b, size_t n)
+{
+	static const struct {
+		uint8_t nbytes, bytes[4];
+	} nops[] = {
+		{ 1, { 0x90 } },	     { 2, { 0x66, 0x90 } },	  { 3, { 0x0f, 0x1f, 0x00 } },
+		{ 4, { 0x0f, 0x1f, 0x40 } }, { 6, { 0x66, 0x0f, 0x1f, 0x44 } }, { 8, { 0x0f, 0x1f, 0x84 } },
+	};
+
+	for (size_t i = 0; i < sizeof(nops) / sizeof(nops[0]); i++) {
+		size_t compare = n < 4 ? n : n == 4 || n == 8 ? 3 : 4;
+
+		if (nops[i].nbytes == n && !memcmp(nops[i].bytes, b, compare))
+			return true;
+	}
+	return false;
+}
+
+static bool bytes_have_lock_prefix(const uint8_t *b, size_t n)
+{
+	for (size_t i = 0; i < n && i < 4; i++) {
+		if (b[i] == 0xf0)
+			return true;
+		/* Only prefixes may stand before it. */
+		if (b[i] != 0x66 && b[i] != 0x67 && b[i] != 0xf2 && b[i] != 0xf3 && b[i] != 0x2e && b[i] != 0x3e)
+			return false;
+	}
+	return false;
+}
+
+static void insn_flow(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+	bool direct = x86->op_count == 1 && x86->operands[0].type == X86_OP_IMM;
+	bool jump = false, call = false, ret = false;
+
+	for (unsigned i = 0; i < in->detail->groups_count; i++) {
+		jump |= in->detail->groups[i] == CS_GRP_JUMP;
+		call |= in->detail->groups[i] == CS_GRP_CALL;
+		ret |= in->detail->groups[i] == CS_GRP_RET || in->detail->groups[i] == CS_GRP_IRET;
+	}
+	insn->target = direct && (jump || call) ? (uint64_t)x86->operands[0].imm : 0;
+	if (jump && x86->op_count == 1 && x86->operands[0].type == X86_OP_MEM && x86->operands[0].mem.base == X86_REG_RIP)
+		insn->slot = in->address + in->size + (uint64_t)x86->operands[0].mem.disp;
+	if (ret)
+		insn->flow = CODE_RETURN;
+	else if (call)
+		insn->flow = CODE_CALL;
+	else if (jump && in->id == X86_INS_JMP)
+		insn->flow = direct ? CODE_JUMP : CODE_INDIRECT;
+	else if (jump)
+		insn->flow = CODE_BRANCH;
+	else if (in->id == X86_INS_HLT || in->id == X86_INS_INT3 || in->id == X86_INS_UD2)
+		insn->flow = CODE_STOP;
+	else
+		insn->flow = CODE_NEXT;
+}
+
+static void insn_stack_pointer(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+
+	switch (in->id) {
+	case X86_INS_PUSH: insn->sp_delta = -8; return;
+	case X86_INS_POP: insn->sp_delta = 8; return;
+	case X86_INS_CALL: return; /* balanced by the return */
+	case X86_INS_SUB:
+	case X86_INS_ADD:
+		if (insn->writes >> REG_SP & 1) {
+			if (x86->operands[0].type == X86_OP_IMM) /* AT&T order: source first */
+				insn->sp_delta = (int32_t)(in->id == X86_INS_ADD ? x86->operands[0].imm : -x86->operands[0].imm);
+			else
+				insn->sp_unknown = true;
+		}
+		return;
+	default: insn->sp_unknown = insn->flow != CODE_RETURN && (insn->writes >> REG_SP & 1); return;
+	}
+}
+
+bool code_decode(struct code_reader *reader, const uint8_t *bytes, size_t nbytes, uint64_t vaddr, struct code_insn *insn)
+{
+	uint64_t address = vaddr;
+	cs_regs read, written;
+	uint8_t nr_read, nr_written;
+	const cs_insn *in = reader->insn;
+
+	memset(insn, 0, sizeof(*insn));
+	if (!cs_disasm_iter(reader->handle, &bytes, &nbytes, &address, reader->insn))
+		return false;
+	insn->vaddr = vaddr;
+	insn->nbytes = (uint8_t)in->size;
+	snprintf(insn->text, sizeof(insn->text), "%.15s%s%.44s", in->mnemonic, *in->op_str ? " " : "", in->op_str);
+	insn_flow(in, insn);
+	if (cs_regs_access(reader->handle, in, read, &nr_read, written, &nr_written) != CS_ERR_OK) {
+		insn->writes = ~0u; /* nothing can be said: nothing survives */
+		insn->sp_unknown = true;
+		return true;
+	}
+	for (uint8_t i = 0; i < nr_written; i++) {
+		int n = gpr_number(written[i]);
+
+		if (n >= 0)
+			insn->writes |= 1u << n;
+	}
+	insn_stack_pointer(in, insn);
+	insn->emulated = bytes_are_emulated_branch_or_push(in->bytes, in->size) || bytes_are_emulated_nop(in->bytes, in->size);
+	/* The optimised five-byte nop is a call that overwrites the red zone of a leaf function (6.18). */
+	insn->fit = !bytes_have_lock_prefix(in->bytes, in->size) && !(in->id == X86_INS_NOP && in->size == 5);
+	return true;
+}
+
+unsigned code_arg_reg(unsigned n)
+{
+	static const uint8_t regs[CODE_NR_ARGS + 1] = { 0, 7, 6, 2, 1, 8, 9 }; /* rdi rsi rdx rcx r8 r9 */
+
+	return regs[n <= CODE_NR_ARGS ? n : 0];
+}
+
+unsigned code_result_reg(void)
+{
+	return 0;
+}
+
+const char *code_reg_name(unsigned reg)
+{
+	static const char *const names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",
+					     "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip" };
+
+	return reg < sizeof(names) / sizeof(names[0]) ? names[reg] : "?";
+}

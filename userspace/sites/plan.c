@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The simple planner: the first emulated instruction at which the arguments are intact, plus a return probe (or, for
+ * functions that throw, the return instructions).
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/tape.h"
+#include "sites/code.h"
+
+enum {
+	ENTRY_INSNS_MAX = 64,    /* looked at for a place to stand at the entry */
+	EXPLORE_INSNS_MAX = 4096, /* followed in search of return instructions */
+	FUNCTION_NBYTES_MAX = 65536,
+};
+
+struct entry_point {
+	struct code_insn insn;
+	int32_t sp_delta; /* stack pointer here minus at the entry */
+};
+
+static bool plan_give_up(struct plan *plan, const char *why)
+{
+	plan->nr_sites = plan->nr_emulated = plan->nr_stepped = plan->nr_returns = 0;
+	snprintf(plan->why, sizeof(plan->why), "%s", why);
+	return false;
+}
+
+static bool insn_at(const struct plan_env *env, struct code_reader *reader, uint64_t vaddr, struct code_insn *insn)
+{
+	size_t nbytes;
+	const uint8_t *bytes = object_code(env->obj, vaddr, &nbytes);
+
+	return bytes && code_decode(reader, bytes, nbytes, vaddr, insn);
+}
+
+static uint32_t needed_regs(const struct function *f)
+{
+	const uint8_t args[] = { f->size, f->mul, f->ptr, f->old, f->align };
+	uint32_t regs = 0;
+
+	for (size_t i = 0; i < sizeof(args); i++)
+		if (args[i])
+			regs |= 1u << code_arg_reg(args[i]);
+	return regs;
+}
+
+/* Some branch of the function leads to (from, to]: an instruction there may run more than once in a call. */
+static bool has_branch_into(const struct plan_env *env, struct code_reader *reader, const struct plan *plan, uint64_t from,
+			    uint64_t to)
+{
+	uint64_t end = plan->vaddr + (plan->nbytes < FUNCTION_NBYTES_MAX ? plan->nbytes : FUNCTION_NBYTES_MAX);
+	struct code_insn insn;
+
+	for (uint64_t at = plan->vaddr; at < end; at += insn.nbytes) {
+		if (!insn_at(env, reader, at, &insn))
+			return at == plan->vaddr; /* data behind the code: what came before was read */
+		if ((insn.flow == CODE_JUMP || insn.flow == CODE_BRANCH) && insn.target > from && insn.target <= to)
+			return true;
+	}
+	return false;
+}
+
+/* The place at the entry: the first emulated instruction with all arguments intact, else the first instruction. */
+static bool find_entry(const struct plan_env *env, struct code_reader *reader, const struct plan *plan, bool sp_must_stay,
+		       struct entry_point *entry)
+{
+	uint32_t needed = needed_regs(plan->function);
+	struct entry_point first, at = { .sp_delta = 0 };
+	uint64_t vaddr = plan->vaddr;
+
+	if (!insn_at(env, reader, vaddr, &first.insn) || !first.insn.fit)
+		return false;
+	first.sp_delta = 0;
+	for (int i = 0; i < ENTRY_INSNS_MAX; i++) {
+		if (!insn_at(env, reader, vaddr, &at.insn) || (i && vaddr >= plan->vaddr + plan->nbytes))
+			break;
+		/* A call would be emulated too, but breaks with shadow stacks. */
+		if (at.insn.emulated && at.insn.fit && at.insn.flow != CODE_CALL) {
+			if (i && has_branch_into(env, reader, plan, plan->vaddr, vaddr))
+				break;
+			*entry = at;
+			return true;
+		}
+		if (at.insn.flow != CODE_NEXT || (at.insn.writes & needed) || at.insn.sp_unknown ||
+		    (sp_must_stay && at.insn.sp_delta))
+			break;
+		at.sp_delta += at.insn.sp_delta;
+		vaddr += at.insn.nbytes;
+	}
+	*entry = first;
+	return true;
+}
+
+static struct ht_loc arg_loc(unsigned arg, uint8_t xform)
+{
+	if (!arg)
+		return (struct ht_loc){ .from = HT_FROM_NONE };
+	return (struct ht_loc){ .from = HT_FROM_REG, .reg = (uint8_t)code_arg_reg(arg), .xform = xform };
+}
+
+static struct plan_site *add_site(const struct plan_env *env, struct plan *plan, const struct code_insn *insn, int32_t sp_delta,
+				  enum ht_role role, enum site_class class)
+{
+	struct plan_site *ps;
+	const uint8_t *byte;
+	size_t avail;
+
+	if (plan->nr_sites == PLAN_SITES_MAX)
+		return NULL;
+	ps = &plan->sites[plan->nr_sites];
+	memset(ps, 0, sizeof(*ps));
+	if (object_offset(env->obj, insn->vaddr, &ps->offset))
+		return NULL;
+	byte = object_code(env->obj, insn->vaddr, &avail);
+	ps->first_byte = *byte;
+	ps->vaddr = insn->vaddr;
+	ps->class = class;
+	memcpy(ps->insn, insn->text, sizeof(ps->insn));
+	ps->site.kind = plan->function->kind;
+	ps->site.role = (uint8_t)role;
+	ps->site.ra_off = -sp_delta;
+	plan->nr_sites++;
+	return ps;
+}
+
+static void count_trap(struct plan *plan, const struct code_insn *insn)
+{
+	if (insn->emulated)
+		plan->nr_emulated++;
+	else
+		plan->nr_stepped++;
+}
+
+static enum site_class class_of(const struct code_insn *insn)
+{
+	return insn->emulated ? SITE_EMULATED : SITE_STEPPED;
+}
+
+static void fill_arguments(struct ht_site *site, const struct function *f)
+{
+	site->size = arg_loc(f->size, HT_XFORM_NONE);
+	site->mul = arg_loc(f->mul, HT_XFORM_NONE);
+	site->ptr = arg_loc(f->ptr, f->flags & FUNCTION_NAMED ? HT_XFORM_CSTRING : HT_XFORM_NONE);
+	site->old = arg_loc(f->old, HT_XFORM_NONE);
+	site->align = arg_loc(f->align, f->flags & FUNCTION_LG_ALIGN ? HT_XFORM_LG_ALIGN : HT_XFORM_NONE);
+}
+
+static void fill_result(struct ht_site *site, const struct function *f)
+{
+	site->size.from = HT_FROM_STASH;
+	site->ptr = (struct ht_loc){ .from = HT_FROM_REG,
+				     .reg = (uint8_t)code_result_reg(),
+				     .xform = f->flags & FUNCTION_BY_POINTER ? HT_XFORM_DEREF : HT_XFORM_NONE };
+}
+
+/* Code reached from a function without calls: a bit set over the object's executable bytes would be large, a list is not. */
+struct explore {
+	uint64_t seen[EXPLORE_INSNS_MAX];
+	uint64_t todo[EXPLORE_INSNS_MAX];
+	unsigned nr_seen, nr_todo;
+};
+
+static bool explore_mark(struct explore *ex, uint64_t vaddr)
+{
+	for (unsigned i = 0; i < ex->nr_seen; i++)
+		if (ex->seen[i] == vaddr)
+			return false;
+	if (ex->nr_seen == EXPLORE_INSNS_MAX)
+		return false;
+	ex->seen[ex->nr_seen++] = vaddr;
+	return true;
+}
+
+/* Follows straight code from vaddr; adds a FINISH site at a return. false: the way leads where no site can follow. */
+static bool explore_run(const struct plan_env *env, struct code_reader *reader, struct plan *plan, struct explore *ex,
+			uint64_t vaddr)
+{
+	struct code_insn insn;
+
+	for (; explore_mark(ex, vaddr); vaddr += insn.nbytes) {
+		if (!insn_at(env, reader, vaddr, &insn))
+			return plan_give_up(plan, "its code could not be decoded");
+		if ((insn.flow == CODE_BRANCH || insn.flow == CODE_JUMP) && ex->nr_todo < EXPLORE_INSNS_MAX)
+			ex->todo[ex->nr_todo++] = insn.target;
+		if (insn.flow == CODE_RETURN) {
+			struct plan_site *ps = add_site(env, plan, &insn, 0, HT_ROLE_FINISH, class_of(&insn));
+
+			if (!ps)
+				return plan_give_up(plan, "too many ways out");
+			fill_result(&ps->site, plan->function);
+			return true;
+		}
+		if (insn.flow == CODE_INDIRECT) {
+			uint64_t target;
+
+			if (insn.slot && object_slot_function(env->obj, insn.slot, &target) && ex->nr_todo < EXPLORE_INSNS_MAX)
+				ex->todo[ex->nr_todo++] = target;
+			else if (!*plan->why)
+				snprintf(plan->why, sizeof(plan->why), "what leaves by the jump at 0x%llx is not seen",
+					 (unsigned long long)insn.vaddr);
+			return true;
+		}
+		if (insn.flow == CODE_JUMP || insn.flow == CODE_STOP)
+			return true;
+	}
+	return ex->nr_seen < EXPLORE_INSNS_MAX || plan_give_up(plan, "its code is too long to follow");
+}
+
+/* A FINISH site at each return instruction that the function can reach, in what it jumps to as well. */
+static bool plan_returns(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	struct explore *ex = calloc(1, sizeof(*ex));
+	unsigned before = plan->nr_sites;
+	bool ok = true;
+
+	if (!ex)
+		return plan_give_up(plan, "out of memory");
+	ex->todo[ex->nr_todo++] = plan->vaddr;
+	while (ok && ex->nr_todo)
+		ok = explore_run(env, reader, plan, ex, ex->todo[--ex->nr_todo]);
+	free(ex);
+	if (ok && plan->nr_sites == before)
+		return plan_give_up(plan, "it may throw, and no return instruction was found");
+	if (ok)
+		plan->nr_stepped++;
+	return ok;
+}
+
+/* Begins with a jump to another recorded function that does the same with the same arguments: that one is enough. */
+static bool is_stub(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	const struct function *f = plan->function, *g;
+	struct code_insn insn;
+	uint64_t at = plan->vaddr;
+
+	if (!insn_at(env, reader, at, &insn))
+		return false;
+	if (!strncmp(insn.text, "endbr64", 7) && !insn_at(env, reader, at + insn.nbytes, &insn))
+		return false;
+	g = insn.flow == CODE_JUMP ? env->function_at(env->arg, insn.target) : NULL;
+	if (!g || g->size != f->size || g->mul != f->mul || g->ptr != f->ptr || g->old != f->old || g->align != f->align)
+		return false;
+	plan->skipped = true;
+	snprintf(plan->why, sizeof(plan->why), "jumps to %s, which is recorded", g->name);
+	return true;
+}
+
+static bool may_tail_jump(const struct plan_env *env, struct code_reader *reader, const struct plan *plan)
+{
+	struct code_insn insn;
+
+	for (uint64_t at = plan->vaddr; at < plan->vaddr + plan->nbytes; at += insn.nbytes) {
+		if (!insn_at(env, reader, at, &insn))
+			return true;
+		if ((insn.flow == CODE_JUMP || insn.flow == CODE_BRANCH) &&
+		    (insn.target < plan->vaddr || insn.target >= plan->vaddr + plan->nbytes))
+			return true;
+	}
+	return false;
+}
+
+static bool kind_frees(unsigned kind)
+{
+	return kind == TAPE_FREE || kind == TAPE_DELETE || kind == TAPE_SDALLOCX;
+}
+
+static bool plan_sites(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	const struct function *f = plan->function;
+	bool one = kind_frees(f->kind) || (f->flags & FUNCTION_STEERS);
+	bool throws = f->flags & FUNCTION_THROWS;
+	enum ht_role role = HT_ROLE_STASH;
+	struct entry_point entry;
+	struct plan_site *ps;
+
+	if (!find_entry(env, reader, plan, !one && !throws, &entry))
+		return plan_give_up(plan, "no probe may stand on its first instruction");
+	if (f->flags & FUNCTION_STEERS)
+		role = HT_ROLE_STEER;
+	else if (one)
+		role = HT_ROLE_ONE;
+	else if (f->kind == TAPE_REALLOC)
+		role = HT_ROLE_GIVE_UP;
+	ps = add_site(env, plan, &entry.insn, entry.sp_delta, role, class_of(&entry.insn));
+	if (!ps)
+		return plan_give_up(plan, "its code lies outside the file's executable segments");
+	fill_arguments(&ps->site, f);
+	if (kind_frees(f->kind) && may_tail_jump(env, reader, plan))
+		ps->site.flags |= HT_SITE_MAY_TAIL;
+	count_trap(plan, &entry.insn);
+	if (one)
+		return true;
+	if (throws)
+		return plan_returns(env, reader, plan);
+	/* The return probe finds the stack pointer 8 bytes above the return address that is popped by then. */
+	ps = add_site(env, plan, &entry.insn, 8, HT_ROLE_FINISH, SITE_RETURN);
+	if (!ps)
+		return plan_give_up(plan, "too many sites");
+	fill_result(&ps->site, f);
+	plan->nr_returns++;
+	return true;
+}
+
+void plan_function(const struct plan_env *env, const struct function *f, const char *symbol, uint64_t vaddr, uint64_t nbytes,
+		   struct plan *plan)
+{
+	struct code_reader *reader = code_reader_new();
+
+	memset(plan, 0, sizeof(*plan));
+	plan->function = f;
+	snprintf(plan->symbol, sizeof(plan->symbol), "%s", symbol);
+	plan->vaddr = vaddr;
+	plan->nbytes = nbytes;
+	if (!reader)
+		plan_give_up(plan, "capstone could not be set up");
+	else if (!is_stub(env, reader, plan))
+		plan_sites(env, reader, plan);
+	code_reader_free(reader);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * survey.h - is there an allocator in this object, which, and how would each of its functions be probed?
+ */
+#ifndef HEAPTAPE_SURVEY_H
+#define HEAPTAPE_SURVEY_H
+
+#include "sites/plan.h"
+#include "target/object.h"
+
+/* An allocator: an object that defines malloc and free, under their own names or with a prefix. */
+struct allocator {
+	struct object *obj; /* owned */
+	char name[40];      /* "glibc", "jemalloc", "mimalloc", "tcmalloc", "musl", else the file's name */
+	struct plan *plans; /* one for each recorded function; aliases at one address once */
+	unsigned nr_plans;
+	/* Shared objects: behind the object's own direct calls of its free, vaddr (events.h, inner_ra). Calls from its other
+	 * parts, like everybody's, go through the PLT. */
+	uint64_t inner[HT_INNER_MAX];
+	unsigned nr_inner;
+};
+
+/* 1: *a_ret is filled and owns obj; 0: no allocator, obj stays the caller's; -ENOMEM. */
+int survey_object(struct object *obj, struct allocator **a_ret);
+void allocator_free(struct allocator *a);
+/* Sites of all plans, and functions that cannot be recorded. */
+unsigned allocator_nr_sites(const struct allocator *a);
+unsigned allocator_nr_unrecorded(const struct allocator *a);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tape_open.c - see tape_open.h. */
+#include "tape_open.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "message.h"
+
+struct tape_reader *tape_open(const char *path, bool salvage)
+{
+	struct tape_reader_opts opts = { .salvage = salvage };
+	struct tape_reader *r;
+	int err = tape_reader_open(path, &opts, &r);
+
+	if (err == -ENOTSUP)
+		message_error("%s: %s; use a newer heaptape", path, tape_reader_error(NULL));
+	else if (err == -EBADMSG)
+		message_error("%s: %s; give a file that heaptape record wrote", path, tape_reader_error(NULL));
+	else if (err)
+		message_error("%s: %s", path, tape_reader_error(NULL));
+	return r;
+}
+
+void tape_print_error(const char *path, const struct tape_reader *r, uint64_t nr_events)
+{
+	const char *why = tape_reader_error(r);
+	char count[HUMAN_MAX];
+
+	if (!*why) { /* not the tape's fault */
+		message_error("%s: out of memory after %s events", path, human_count(count, nr_events));
+		return;
+	}
+	message_error("%s: %s; %" PRIu64 " blocks (%s events) in front of it are readable, use --salvage to read all that are whole",
+		      path, why, tape_reader_nr_blocks(r), human_count(count, nr_events));
+}
+
+void tape_warn_incomplete(const char *path, const struct tape_reader *r)
+{
+	uint64_t bad = tape_reader_nr_bad_blocks(r);
+
+	if (bad)
+		message_warn("%s: %" PRIu64 " damaged block%s passed over; every number here lacks them", path, bad,
+			     bad == 1 ? " was" : "s were");
+	if (!tape_reader_complete(r))
+		message_warn("%s: the recording has no end (recorder killed, or file cut off); read up to the last whole block",
+			     path);
+}
