@@ -128,13 +128,15 @@ int tape_writer_open(const char *path, const struct tape_writer_opts *opts, stru
 /* Facts about target, machine and recording, as text: see TAPE.md "Meta keys". A key set again takes the later value. */
 int tape_writer_meta(struct tape_writer *w, const char *key, const char *value);
 int tape_writer_meta_u64(struct tape_writer *w, const char *key, uint64_t value);
-/* Each gives the number of an equal entry, new or known. Strings are bytes without NUL, 64 KiB at most (cut there). */
+/* Each gives the number of an equal entry, new or known; strings and stacks count from 1, so that 0 is none.
+ * Strings are bytes without NUL, 65535 at most (cut there). */
 int tape_writer_string(struct tape_writer *w, const char *s, uint32_t *id_ret);
 int tape_writer_stack(struct tape_writer *w, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret);
 int tape_writer_allocator(struct tape_writer *w, const struct tape_allocator *a, uint8_t *id_ret);
 /* Adds an event. ev->ns must not be below the last one's (-EINVAL). Writes a block when one is full.
- * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. */
+ * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. Under a
+ * limit on file sizes the caller ignores SIGXFSZ, or it ends the process before the error can be told. */
 int tape_writer_add(struct tape_writer *w, const struct tape_event *ev);
 /* Ends the current block and hands it to the file: call at least once a second, so that a killed recorder loses no more. */
 int tape_writer_flush(struct tape_writer *w);

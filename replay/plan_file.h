@@ -41,7 +41,8 @@ enum plan_kind {
 	PLAN_DELETE = 11, /* arg: size for a sized delete, else 0 */
 	PLAN_SDALLOCX = 12,
 	PLAN_CALL_NR = 13,
-	PLAN_TOUCH = 13,      /* slot; arg: offset of the first write | number of writes, a page apart, << PLAN_TOUCH_SHIFT */
+	PLAN_TOUCH = 13,      /* slot; arg: PLAN_PAGE + start of the first touched page relative to the object |
+	                         number of pages << PLAN_TOUCH_SHIFT; see player_run.c, touch_run */
 	PLAN_WAIT = 14,       /* until thread `slot` has executed its operation number arg - 1 */
 	PLAN_TIME = 15,       /* arg: tape time in ns, corrected for the cost of the traps */
 	PLAN_CPU = 16,        /* slot: recorded CPU from here on */

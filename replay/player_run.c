@@ -47,11 +47,32 @@ static void enter_chunk(struct run *r, uint32_t pos, uint32_t nr_ops)
 
 /* ---- touching ---- */
 
-/* One write a page, the last one on the last byte at latest. */
-static void touch_run(uint64_t addr, uint64_t size, uint64_t offset, uint64_t nr)
+static inline void write_byte(uint64_t addr)
 {
-	for (uint64_t i = 0; i < nr; i++, offset += PLAN_PAGE)
-		*(volatile uint8_t *)(addr + (offset < size ? offset : size - 1)) = TOUCH_BYTE;
+	*(volatile uint8_t *)addr = TOUCH_BYTE;
+}
+
+/*
+ * The bytes of `nr` recorded pages, the first of which began at `start` - PLAN_PAGE relative to the object. Here the
+ * object may lie differently on its pages: one write at the beginning of each recorded page, and one at the end of
+ * the run if it is longer than a page or ends with the object, touch as many pages as writing all of it would.
+ */
+static void touch_run(uint64_t addr, uint64_t size, uint64_t start, uint64_t nr)
+{
+	uint64_t end = start + nr * PLAN_PAGE - PLAN_PAGE; /* relative to the object */
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t at = start + i * PLAN_PAGE;
+		write_byte(addr + (at > PLAN_PAGE ? at - PLAN_PAGE : 0));
+	}
+	if (nr > 1 || end >= size)
+		write_byte(addr + (end < size ? end : size) - 1);
+}
+
+static void touch_pages(uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from; at < to; at += PLAN_PAGE)
+		write_byte(at);
+	write_byte(to - 1);
 }
 
 static inline void touch(const struct plan_op *op, uint64_t addr, uint64_t from, uint64_t to)
@@ -61,9 +82,9 @@ static inline void touch(const struct plan_op *op, uint64_t addr, uint64_t from,
 	if (op->flags & PLAN_TOUCH_WHOLE)
 		memset((void *)(addr + from), TOUCH_BYTE, to - from);
 	else if (op->flags & PLAN_TOUCH_PAGES)
-		touch_run(addr, to, from, (to - from + 2 * PLAN_PAGE - 1) / PLAN_PAGE);
+		touch_pages(addr + from, addr + to);
 	else if (op->flags & PLAN_TOUCH_FIRST && !from)
-		*(volatile uint8_t *)addr = TOUCH_BYTE;
+		write_byte(addr);
 }
 
 /* ---- what full runs add ---- */

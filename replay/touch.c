@@ -317,7 +317,7 @@ static int assume_touched(struct touch *t, struct object *o, uint64_t from, touc
 		bool touched = is_resident(t, page) || !is_fresh(t, page);
 		if (touched) {
 			if (!nr++)
-				run = page > o->addr ? page - o->addr : 0;
+				run = page + PAGE - o->addr;
 			o->assumed += clipped(o, page);
 		}
 		if (nr && (!touched || page + PAGE >= end)) {
@@ -390,7 +390,7 @@ int touch_fault(struct touch *t, uint64_t addr, uint32_t *slot_ret, uint64_t *of
 		o->known += nbytes;
 		t->live_touched += nbytes;
 		*slot_ret = o->slot;
-		*offset_ret = addr - o->addr;
+		*offset_ret = (addr & ~(PAGE - 1)) + PAGE - o->addr;
 		return 1;
 	}
 	return 0;

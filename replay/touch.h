@@ -31,7 +31,7 @@ int touch_drop(struct touch *t, uint64_t start, uint64_t nbytes);  /* MADV_DONTN
 int touch_unmap(struct touch *t, uint64_t start, uint64_t nbytes);
 int touch_move(struct touch *t, uint64_t old, uint64_t old_nbytes, uint64_t start, uint64_t nbytes);
 
-/* A run of writes a page apart: the first at `offset` in the object. */
+/* A run of touched pages: the first one begins at `offset` - 4096 relative to the object (it may lie in front of it). */
 typedef int (*touch_fn)(void *arg, uint64_t offset, uint64_t nr);
 
 /*
@@ -40,7 +40,7 @@ typedef int (*touch_fn)(void *arg, uint64_t offset, uint64_t nr);
  */
 int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, uint64_t kept, touch_fn fn, void *arg);
 void touch_death(struct touch *t, uint64_t addr);
-/* A page fault: 1 with the object and the offset in it, 0 if it hits no large object, -ENOMEM. */
+/* A page fault: 1 with the object and the page's offset as touch_fn has it, 0 if it hits no large object, -ENOMEM. */
 int touch_fault(struct touch *t, uint64_t addr, uint32_t *slot_ret, uint64_t *offset_ret);
 /* Bytes of live large objects touched so far, known and assumed. */
 uint64_t touch_live_nbytes(const struct touch *t);

@@ -8,6 +8,7 @@ LIVE=$BUILD/tests/live
 PIDS=()
 
 cleanup() {
+	mountpoint -q "$TMP/small" 2>/dev/null && umount "$TMP/small"
 	local pid
 	for pid in "${PIDS[@]}"; do kill -9 "$pid" 2>/dev/null; done
 	rm -rf "$TMP"
@@ -70,4 +71,11 @@ start_recorder() {
 	RECORDER=$!
 	PIDS+=("$RECORDER")
 	[ "$(head -c1 "$TMP/ready")" = r ] || { cat "$TMP/record.err"; return 1; }
+}
+
+# end_target PID...: ends what the test started, without the shell's word about it.
+end_target() {
+	kill -9 "$@" 2>/dev/null
+	wait "$@" 2>/dev/null
+	return 0
 }

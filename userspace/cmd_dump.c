@@ -181,10 +181,11 @@ const struct command cmd_dump = {
 	.synopsis = "FILE [--format ndjson|csv] [-o FILE [-f]] [--salvage]",
 	.summary = "every event of a tape as a line of text",
 	.description =
-		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid, cpu,\n"
-		"op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent ones are\n"
-		"left out, or empty in CSV. What only some events have follows: failed, unknown (the block's birth is not on\n"
-		"the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in the column detail.",
+		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid,\n"
+		"cpu, op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent\n"
+		"ones are left out, or empty in CSV. What only some events have follows: failed, unknown (the block's\n"
+		"birth is not on the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in\n"
+		"the column detail.",
 	.options = (const struct command_option[]){
 		{ "format", 'F', "NAME", "ndjson (the default) or csv" },
 		{ "output", 'o', "FILE", "write there instead of to standard output" },

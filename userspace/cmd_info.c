@@ -215,7 +215,8 @@ static void print_target(const struct info *info)
 		const struct tape_allocator *a = tape_reader_allocator(info->tape, i);
 
 		if (a)
-			printf("allocator   %s, %s%s%.12s\n", a->name, a->path, *a->build_id ? ", build " : "", a->build_id);
+			printf("allocator   %s, %s%s%.12s\n", a->name, a->path, *a->build_id ? ", build " : "",
+			       a->build_id);
 	}
 	printf("machine     Linux %s, %s CPUs, %s NUMA node(s), pages of %s bytes, THP %s\n",
 	       fact(info, "machine.kernel"), fact(info, "machine.cpus"), fact(info, "machine.numa_nodes"),

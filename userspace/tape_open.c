@@ -31,7 +31,7 @@ void tape_print_error(const char *path, const struct tape_reader *r, uint64_t nr
 		message_error("%s: out of memory after %s events", path, human_count(count, nr_events));
 		return;
 	}
-	message_error("%s: %s; %" PRIu64 " blocks (%s events) in front of it are readable, use --salvage to read all that are whole",
+	message_error("%s: %s; %" PRIu64 " blocks (%s events) are readable, use --salvage to read all that are whole",
 		      path, why, tape_reader_nr_blocks(r), human_count(count, nr_events));
 }
 
@@ -43,6 +43,6 @@ void tape_warn_incomplete(const char *path, const struct tape_reader *r)
 		message_warn("%s: %" PRIu64 " damaged block%s passed over; every number here lacks them", path, bad,
 			     bad == 1 ? " was" : "s were");
 	if (!tape_reader_complete(r))
-		message_warn("%s: the recording has no end (recorder killed, or file cut off); read up to the last whole block",
+		message_warn("%s: the tape has no end (recorder killed, or file cut off); read up to its last whole block",
 			     path);
 }

@@ -2,8 +2,8 @@
 /*
  * bench_tape.c - bytes an event, and events a second written, read, applied to the live set and dumped.
  *
- *   bench_tape [EVENTS]           on a stream like that of a key-value server under load, made up here
- *   bench_tape --tape FILE        on the events of a real tape
+ *   bench_tape [EVENTS]       on a stream like that of a key-value server under load, made up here
+ *   bench_tape --tape FILE    on the events of a real tape
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /*
  * fuzz_tape.c - libFuzzer target: any bytes as a tape, read with and without salvage.
  *
- *   fuzz_tape -max_total_time=60 CORPUS_DIR
+ *   fuzz_tape -max_total_time=60 CORPUS_DIR tests/fuzz/seeds
  *
  * The first byte chooses how far in: a file as it is, a file with its checksums made right (so that what lies behind
  * them is reached too), or the payload of one kind of block.

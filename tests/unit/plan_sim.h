@@ -68,7 +68,7 @@ static void sim_use(struct sim *s, uint32_t t, const struct plan_op *op)
 		return;
 	if (op->kind == PLAN_TOUCH) {
 		uint64_t offset = op->arg & PLAN_TOUCH_OFFSET_MASK;
-		sim_expect(s, offset < s->sizes[op->slot], "touch behind the object", t, op);
+		sim_expect(s, offset < s->sizes[op->slot] + PLAN_PAGE, "touch behind the object", t, op);
 		return;
 	}
 	s->live -= s->sizes[op->slot];

@@ -107,64 +107,89 @@ static void test_empty_tape(void)
 	unlink(path);
 }
 
-static void test_dictionaries(struct rng *rng)
+#define DICT_NR 300
+
+struct numbers {
+	uint32_t strings[DICT_NR], stacks[DICT_NR];
+};
+
+static void write_allocators(struct tape_writer *w)
 {
-	struct tape_frame frames[64] = { 0 };
 	struct tape_allocator glibc = { "glibc", "/lib/libc.so.6", "abcd" }, mine = { "mine", "/x", "" };
-	const struct tape_frame *got;
-	const char *path = temp_tape();
-	struct tape_writer *w = open_writer(path, NULL);
-	struct tape_event ev = { .kind = TAPE_MALLOC, .addr = 16, .size = 1 };
-	uint32_t strings[300], stacks[300], again;
-	struct tape_reader *r;
-	char text[32], *longest = malloc(70001);
-	bool truncated;
 	uint8_t id;
 
-	memset(longest, 'x', 70000);
-	longest[70000] = 0;
 	CHECK_EQ(tape_writer_allocator(w, &glibc, &id), 0);
 	CHECK_EQ(id, 0);
 	CHECK_EQ(tape_writer_allocator(w, &mine, &id), 0);
 	CHECK_EQ(id, 1);
 	CHECK_EQ(tape_writer_allocator(w, &glibc, &id), 0);
 	CHECK_EQ(id, 0);
-	for (uint32_t i = 0; i < 300; i++) {
-		snprintf(text, sizeof(text), "string %u", i);
-		CHECK_EQ(tape_writer_string(w, i == 299 ? longest : text, &strings[i]), 0);
-		CHECK_EQ(tape_writer_string(w, i == 299 ? longest : text, &again), 0);
-		CHECK_EQ(again, strings[i]);
-		for (uint32_t f = 0; f < 64; f++)
-			frames[f] = (struct tape_frame){ .module = strings[0] + f % 3, .offset = i * 64 + f };
-		CHECK_EQ(tape_writer_stack(w, frames, i % 65, i & 1, &stacks[i]), 0);
-		ev.stack = stacks[i];
-		CHECK_EQ(tape_writer_add(w, &ev), 0);
-		if (!rng_below(rng, 50))
-			CHECK_EQ(tape_writer_flush(w), 0);
-	}
-	CHECK_EQ(tape_writer_close(w), 0);
+}
 
-	r = open_reader(path);
-	CHECK(tape_reader_string(r, strings[0]) == NULL); /* not read yet */
-	for (uint32_t i = 0; i < 300; i++) {
+/* String i and stack i of i % 65 frames, each asked for twice; the last string is longer than strings may be. */
+static void write_entries(struct tape_writer *w, uint32_t i, struct numbers *n)
+{
+	static char longest[70001];
+	struct tape_frame frames[64] = { 0 };
+	uint32_t again;
+	char text[32];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	snprintf(text, sizeof(text), "string %u", i);
+	CHECK_EQ(tape_writer_string(w, i == DICT_NR - 1 ? longest : text, &n->strings[i]), 0);
+	CHECK_EQ(tape_writer_string(w, i == DICT_NR - 1 ? longest : text, &again), 0);
+	CHECK_EQ(again, n->strings[i]);
+	for (uint32_t f = 0; f < 64; f++)
+		frames[f] = (struct tape_frame){ .module = n->strings[0] + f % 3, .offset = i * 64 + f };
+	CHECK_EQ(tape_writer_stack(w, frames, i % 65, i & 1, &n->stacks[i]), 0);
+	CHECK_EQ(tape_writer_stack(w, frames, i % 65, i & 1, &again), 0);
+	CHECK_EQ(again, n->stacks[i]);
+}
+
+static void check_entries(struct tape_reader *r, const struct numbers *n)
+{
+	const struct tape_frame *frames;
+	struct tape_event ev;
+	bool truncated;
+
+	CHECK(tape_reader_string(r, n->strings[0]) == NULL); /* not read yet */
+	for (uint32_t i = 0; i < DICT_NR; i++) {
 		CHECK_EQ(tape_reader_next(r, &ev), 1);
-		CHECK_EQ(tape_reader_stack(r, ev.stack, &got, &truncated), i % 65);
+		CHECK_EQ(ev.stack, n->stacks[i]);
+		CHECK_EQ(tape_reader_stack(r, ev.stack, &frames, &truncated), i % 65);
 		CHECK_EQ(truncated, i & 1);
-		if (i % 65) {
-			CHECK_EQ(got[0].offset, i * 64);
-			CHECK_EQ(got[0].module, strings[0]);
-		}
+		CHECK(i % 65 == 0 || (frames[0].offset == i * 64 && frames[0].module == n->strings[0]));
 	}
-	CHECK_STR(tape_reader_string(r, strings[7]), "string 7");
-	CHECK_EQ(strlen(tape_reader_string(r, strings[299])), 65535);
+	CHECK_STR(tape_reader_string(r, n->strings[7]), "string 7");
+	CHECK_EQ(strlen(tape_reader_string(r, n->strings[DICT_NR - 1])), 65535);
 	CHECK(tape_reader_string(r, 0) == NULL);
 	CHECK(tape_reader_string(r, UINT32_MAX) == NULL);
 	CHECK_EQ(tape_reader_nr_allocators(r), 2);
 	CHECK_STR(tape_reader_allocator(r, 0)->build_id, "abcd");
 	CHECK(tape_reader_allocator(r, 2) == NULL);
+}
+
+static void test_dictionaries(struct rng *rng)
+{
+	const char *path = temp_tape();
+	struct tape_writer *w = open_writer(path, NULL);
+	struct tape_event ev = { .kind = TAPE_MALLOC, .addr = 16, .size = 1 };
+	struct tape_reader *r;
+	struct numbers n;
+
+	write_allocators(w);
+	for (uint32_t i = 0; i < DICT_NR; i++) {
+		write_entries(w, i, &n);
+		ev.stack = n.stacks[i];
+		CHECK_EQ(tape_writer_add(w, &ev), 0);
+		if (!rng_below(rng, 50))
+			CHECK_EQ(tape_writer_flush(w), 0);
+	}
+	CHECK_EQ(tape_writer_close(w), 0);
+	r = open_reader(path);
+	check_entries(r, &n);
 	tape_reader_close(r);
 	unlink(path);
-	free(longest);
 }
 
 static void test_meta(void)

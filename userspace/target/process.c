@@ -28,8 +28,8 @@ int process_open(pid_t pid, struct process *p)
 	if (p->proc_fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	p->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	/* EINVAL: a thread that leads no group; process_check says so. */
-	if (p->pid_fd < 0 && errno != EINVAL) {
+	/* EINVAL, later ENOENT: a thread that leads no group; process_check says so. */
+	if (p->pid_fd < 0 && errno != EINVAL && errno != ENOENT) {
 		err = -errno;
 		process_close(p);
 		return err;
