@@ -165,6 +165,16 @@ static void take_survey(struct builder *b)
 	}
 }
 
+/* Most calls take more than one trap (entry and return), so the traps of the recording are shared out among its calls. */
+static uint64_t trap_ns_of_call(const struct builder *b)
+{
+	uint64_t trap_ns = tape_reader_meta_u64(b->reader, "record.trap_ns", 0);
+	uint64_t nr_traps = tape_reader_meta_u64(b->reader, "record.traps", 0);
+	if (nr_traps <= b->survey.nr_calls)
+		return trap_ns;
+	return (uint64_t)((double)trap_ns * (double)nr_traps / (double)b->survey.nr_calls);
+}
+
 static int prepare(struct builder *b)
 {
 	const char *dir = b->opts->dir ? b->opts->dir : getenv("TMPDIR");
@@ -176,7 +186,7 @@ static int prepare(struct builder *b)
 	head->placement = (uint8_t)b->opts->placement;
 	head->nr_cpus = (uint32_t)tape_reader_meta_u64(b->reader, "machine.cpus", 0);
 	head->start_unix_ns = tape_reader_meta_u64(b->reader, "start_unix_ns", 0);
-	b->clock.trap_ns = b->facts->trap_ns = tape_reader_meta_u64(b->reader, "record.trap_ns", 0);
+	b->clock.trap_ns = b->facts->trap_ns = trap_ns_of_call(b);
 	b->clock.last_ns = b->facts->first_ns;
 	b->strict = b->opts->order == PLAN_ORDER_STRICT;
 	b->window = UINT32_MAX; /* the first window opened is 0 */

@@ -54,7 +54,7 @@ struct plan_facts {
 	uint64_t nr_waits, nr_waits_dropped;
 	uint64_t nr_moves, nr_moves_dropped; /* between CPUs; dropped: stays under 10 ms */
 	uint32_t nr_cpus_seen;
-	uint64_t trap_ns, trap_total_ns; /* taken off the tape's time */
+	uint64_t trap_ns, trap_total_ns; /* taken off the tape's time: for each call of a thread, and in all */
 	uint64_t nr_live, live_nbytes;   /* at the end */
 	uint64_t peak_nbytes;            /* of live bytes */
 	uint64_t peak_touched_nbytes;    /* of live bytes that the player will touch */

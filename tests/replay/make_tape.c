@@ -4,7 +4,8 @@
  *   make_tape FILE WORD [EVENTS [LIVE [THREADS [SEED]]]]
  * single: one thread. small: the same with small objects only. threads: all live throughout, a tenth of the frees across. pass: one thread makes what the
  * other frees. short: threads that come and go. idle: threads that make a few objects each. large: large objects
- * with page faults.
+ * with page faults. plain: threads in turn. huge, growing: more memory than there may be. decay: a burst, then a
+ * quiet minute.
  */
 #include "tape_maker.h"
 
@@ -92,13 +93,54 @@ static void make_large(struct maker *m, const struct wish *w)
 	}
 }
 
+/* Small mallocs by all threads in turn. */
+static void make_plain(struct maker *m, const struct wish *w)
+{
+	start_threads(m, w->threads);
+	while (m->nr_calls < w->events) {
+		uint32_t tid = MAKER_PID + (uint32_t)(m->nr_calls % w->threads);
+		if (m->nr > w->live)
+			maker_free(m, tid, maker_below(m, m->nr));
+		else
+			maker_birth(m, tid, TAPE_MALLOC, 16 + maker_below(m, 200), 0);
+	}
+}
+
+/* A TiB in each object. */
+static void make_huge(struct maker *m, const struct wish *w)
+{
+	while (m->nr_calls < w->events)
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 1ull << 40, 0);
+}
+
+/* Nothing is freed: 256 KiB a call. */
+static void make_growing(struct maker *m, const struct wish *w)
+{
+	while (m->nr_calls < w->events)
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 1 << 18, 0);
+}
+
+/* 64 MiB are freed at once, then a minute of small calls. */
+static void make_decay(struct maker *m, const struct wish *w)
+{
+	for (int i = 0; i < 1024; i++)
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 1 << 16, 0);
+	while (m->nr)
+		maker_free(m, MAKER_PID, m->nr - 1);
+	m->step_ns = 60000000000ull / w->events;
+	while (m->nr_calls < w->events)
+		maker_step(m, MAKER_PID, 10, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *word;
 		void (*make)(struct maker *m, const struct wish *w);
 	} words[] = { { "single", make_single }, { "small", make_small }, { "threads", make_threads }, { "pass", make_pass },
-		      { "short", make_short },	 { "idle", make_idle },	      { "large", make_large } };
+		      { "short", make_short },	 { "idle", make_idle },	      { "large", make_large },
+		      { "plain", make_plain },	 { "huge", make_huge },	      { "growing", make_growing },
+		      { "decay", make_decay } };
 	uint64_t numbers[4] = { 100000, 1000, 4, 1 };
 	for (int i = 3; i < argc && i < 7; i++)
 		numbers[i - 3] = strtoull(argv[i], NULL, 0);
@@ -114,6 +156,6 @@ int main(int argc, char **argv)
 		maker_close(&m);
 		return 0;
 	}
-	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large [EVENTS [LIVE [THREADS [SEED]]]]\n");
+	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large|plain|huge|growing|decay [EVENTS [LIVE [THREADS [SEED]]]]\n");
 	return 2;
 }

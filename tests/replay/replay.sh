@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# replay.sh - heaptape replay as a person calls it: results, refusals, exit statuses, JSON keys, and no rights needed.
+# By itself: ROOT=. BUILD=build bash tests/replay/replay.sh
+set -u
+RESULTS=${RESULTS:-/dev/null}
+. "$ROOT/tests/lib.sh"
+
+allocators=$BUILD/replay-allocators
+chmod 755 "$TMP" # nobody has to get at tapes in it
+
+# Runs heaptape; status, out and err hold what came of it.
+run() {
+	"$HEAPTAPE" "$@" >"$TMP/out" 2>"$TMP/err"
+	status=$?
+	err=$(cat "$TMP/err")
+}
+
+# One line on stderr, the status wanted, and nothing on stdout.
+refused() { # WHAT STATUS PATTERN ARGS...
+	local what=$1 want=$2 pattern=$3
+	shift 3
+	run "$@"
+	if [ "$status" = "$want" ] && [ ! -s "$TMP/out" ] && [ "$(wc -l <"$TMP/err")" = 1 ] && [[ $err == *"$pattern"* ]]; then
+		pass "refused: $what"
+	else
+		fail "refused: $what" "status $status instead of $want, stderr: $err"
+	fi
+}
+
+is() { # NAME PYTHON-EXPRESSION: true of the JSON that was printed last
+	local got
+	got=$(json "$TMP/out" "$2" 2>&1)
+	if [ "$got" = True ]; then pass "$1"; else fail "$1" "$2 is $got"; fi
+}
+
+tape() { # NAME ARGS...: makes $TMP/NAME.tape
+	local name=$1
+	shift
+	"$BUILD/make_tape" "$TMP/$name.tape" "$@" >/dev/null || { fail "make_tape" "$name"; exit 1; }
+}
+
+test_json() {
+	run replay "$TMP/threads.tape" --json --verify --alloc glibc --alloc glibc,MALLOC_ARENA_MAX=1
+	check "replay of a tape with 4 threads, verified: exit status 0" [ "$status" = 0 ]
+	is "all promised keys are there" '{"tape","order","pace","clock","touch","repeat","cpu_map","warnings","results"} <= set(d)'
+	is "and in each result" 'all({"allocator","events","wall_ns","cpu_ns","peak_resident","end_resident","process_resident","end_split","page_faults","not_applicable","timeline"} <= set(r) for r in d["results"])'
+	is "and of the allocator" 'all({"name","path","build_id","settings"} <= set(r["allocator"]) for r in d["results"])'
+	is "the parts of the split add up to what is resident" 'all(sum(r["end_split"][k] for k in ("requested","internal","holes","retained","metadata")) == r["end_split"]["resident"] for r in d["results"])'
+	is "settings are told" 'd["results"][1]["allocator"]["settings"] == {"MALLOC_ARENA_MAX": "1"}'
+	is "no event is missing" 'all(r["events"] == 40000 for r in d["results"])'
+	is "every object was verified" 'all(r["verified"] for r in d["results"])'
+	is "curves stand at the same moments" 'len(set(tuple(p["ns"] for p in r["timeline"]) for r in d["results"])) == 1'
+	is "the timeline ends with the tape" 'd["results"][0]["timeline"][-1]["ns"] == d["plan"]["last_ns"]'
+}
+
+test_failures_side_by_side() {
+	run replay "$TMP/small.tape" --json --alloc "$allocators/alloc_crash.so" --alloc glibc --alloc "$allocators/versioned.so" \
+		--alloc "$allocators/needs_gone.so" --alloc "$allocators/alloc_null.so"
+	check "one failing allocator makes the exit status 1" [ "$status" = 1 ]
+	is "each failure is its allocator's result" '[r.get("error",{}).get("kind") for r in d["results"]] == ["crashed", None, "not_in_force", "not_loaded", "out_of_memory"]'
+	is "and brings no figures" 'all(("error" in r) != ("wall_ns" in r) for r in d["results"])'
+	run replay "$TMP/small.tape" --json --verify --alloc "$allocators/alloc_overlap.so" \
+		--alloc "$allocators/alloc_misaligned.so" --alloc "$allocators/alloc_corrupt.so"
+	is "the shadow model tells what is wrong" '[r["error"]["kind"] for r in d["results"]] == ["overlap", "misaligned", "corrupt"]'
+	run replay "$TMP/small.tape" --json --alloc "$allocators/alloc_minimal.so"
+	is "without malloc_usable_size internal waste is null" 'd["results"][0]["end_split"]["internal"] is None'
+	is "and a warning says so" 'any("usable" in w for w in d["results"][0]["warnings"])'
+	run replay "$TMP/small.tape" --json --timeout 1 --alloc "$allocators/alloc_hang.so"
+	is "an allocator that hangs is given up" 'd["results"][0]["error"]["kind"] == "hang"'
+}
+
+test_refusals() {
+	refused "no tape" 2 "no tape was named" replay
+	refused "unknown option value" 2 "--order sideways" replay "$TMP/small.tape" --order sideways
+	refused "unknown allocator" 2 "nosuchmalloc" replay "$TMP/small.tape" --alloc nosuchmalloc
+	refused "missing file" 1 "No such file" replay "$TMP/small.tape" --alloc /nonexistent/liballoc.so
+	refused "file that is no object" 1 "no ELF" replay "$TMP/small.tape" --alloc /etc/passwd
+	refused "object without malloc" 1 "exports no malloc" replay "$TMP/small.tape" --alloc "$allocators/without_malloc.so"
+	refused "missing tape" 1 "nonexistent.tape" replay "$TMP/nonexistent.tape" --alloc glibc
+	refused "file that is no tape" 1 "/etc/passwd" replay /etc/passwd --alloc glibc
+	refused "tape that needs more memory than there is" 1 "are free here" replay "$TMP/huge.tape" --alloc glibc
+	local so32
+	so32=$(find /lib/i386-linux-gnu /lib32 /usr/lib32 -name 'libc.so.6' 2>/dev/null | head -n1)
+	if [ -n "$so32" ]; then
+		refused "32-bit object" 1 "32-bit" replay "$TMP/small.tape" --alloc "$so32"
+	else
+		printf '\177ELF\001\001\001\000\000\000\000\000\000\000\000\000\003\000\003\000\001\000\000\000' >"$TMP/elf32.so"
+		head -c 200 /dev/zero >>"$TMP/elf32.so"
+		refused "32-bit object" 1 "32-bit" replay "$TMP/small.tape" --alloc "$TMP/elf32.so"
+	fi
+}
+
+test_memory_limit() {
+	(ulimit -v 600000 && "$HEAPTAPE" replay "$TMP/growing.tape" --json --alloc glibc -f >"$TMP/out" 2>"$TMP/err")
+	check "an address space limit ends in status 1" [ $? = 1 ]
+	is "and is told as want of memory" 'd["results"][0]["error"]["kind"] == "out_of_memory"'
+}
+
+test_pace() {
+	local begin end
+	begin=$(date +%s%N)
+	run replay "$TMP/small.tape" --pace 0.1x --alloc glibc
+	end=$(date +%s%N)
+	# 20,000 events 1 us apart, ten times slower, measured and timed: two runs of 0.2 s
+	check "--pace 0.1x takes ten times the tape's time" [ $(((end - begin) / 1000000)) -ge 400 ]
+	run replay "$TMP/small.tape" --alloc glibc
+	check "the table is printed" grep -q "peak.*retained" "$TMP/out"
+}
+
+test_clock() {
+	if [ -z "$(library jemalloc)" ]; then
+		skip "jemalloc purges by tape time" "jemalloc is not installed"
+		return
+	fi
+	run replay "$TMP/decay.tape" --json --alloc jemalloc
+	local tape_time real_time
+	tape_time=$(json "$TMP/out" 'd["results"][0]["end_resident"]')
+	run replay "$TMP/decay.tape" --json --alloc jemalloc --clock real
+	real_time=$(json "$TMP/out" 'd["results"][0]["end_resident"]')
+	printf '      %s bytes at the end by tape time, %s by real time\n' "$tape_time" "$real_time"
+	check "jemalloc purges by tape time, not by ours" [ $((tape_time * 4)) -lt "$real_time" ]
+}
+
+test_unprivileged() {
+	if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
+		skip "as nobody, without any capability" "needs root and setpriv to become somebody else"
+		return
+	fi
+	cp "$TMP/threads.tape" "$TMP/open.tape"
+	chmod 644 "$TMP/open.tape"
+	# The build may stand where nobody can look.
+	mkdir "$TMP/bin" && cp "$HEAPTAPE" "$BUILD/heaptape-player" "$TMP/bin/" && chmod -R a+rx "$TMP/bin"
+	: >"$TMP/out" && chmod 666 "$TMP/out"
+	(cd / && setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all \
+		"$TMP/bin/heaptape" replay "$TMP/open.tape" --json --alloc glibc) >"$TMP/out" 2>"$TMP/err"
+	check "as nobody, without any capability: exit status 0" [ $? = 0 ]
+	is "with the same figures" 'd["results"][0]["end_split"]["resident"] == d["results"][0]["end_resident"] > 0'
+}
+
+tape small plain 20000 1000 2
+tape threads threads 40000 1000 4
+tape huge huge 100
+tape growing growing 4000
+tape decay decay 20000
+test_json
+test_failures_side_by_side
+test_refusals
+test_memory_limit
+test_pace
+test_clock
+test_unprivileged
