@@ -117,7 +117,7 @@ struct control {
 	/* Checkpoints: the player's threads arrive, the last one stamps the time; the parent releases. */
 	_Alignas(64) _Atomic uint32_t arrived; /* of all checkpoints so far */
 	_Atomic uint32_t arrive_goal;   /* parent: total at which the current checkpoint is complete */
-	_Atomic uint32_t arrive_seq;    /* (futex) the parent sleeps here */
+	_Atomic uint32_t arrive_seq;    /* (futex) checkpoints completed, with times stamped; the parent sleeps here */
 	_Atomic uint32_t released;      /* checkpoints released so far */
 	_Atomic uint64_t arrive_ns;     /* CLOCK_MONOTONIC when the last thread arrived */
 	_Atomic uint64_t resume_ns;     /* ... when the first one went on; 0: none yet */

@@ -41,7 +41,8 @@ struct session {
 	uint64_t heap_shared;   /* the part of it that is not anonymous */
 	uint64_t own_anon;      /* anonymous memory that is not heap */
 	uint64_t sampled_anon;  /* most of the whole process since the last look */
-	uint64_t faults_before, goal;
+	uint64_t faults_before, goal; /* goal: arrivals at all checkpoints so far */
+	uint32_t nr_complete;         /* checkpoints at which somebody had to arrive, this one included */
 	uint64_t life, life_seen_ns;
 	bool *gone;             /* threads whose end has been seen */
 };
@@ -197,15 +198,16 @@ static void set_stage(struct session *s, uint32_t stage)
 	syscall(SYS_futex, &s->l->control->stage, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Until all threads stand at the checkpoint. */
-static bool wait_arrivals(struct session *s)
+/* Until all threads stand at the checkpoint, and the last one has stamped the time. */
+static bool wait_arrivals(struct session *s, uint32_t i)
 {
 	struct control *c = s->l->control;
 	uint64_t checked = now_ns();
 	s->life_seen_ns = checked;
+	s->nr_complete += s->plan->checkpoints[i].arrivals != 0;
 	for (;;) {
 		uint32_t seq = atomic_load(&c->arrive_seq);
-		if (atomic_load(&c->arrived) >= s->goal)
+		if (seq == s->nr_complete)
 			return true;
 		launched_wait(s->l, &c->arrive_seq, seq, SAMPLE_NS);
 		if (!launched_poll(s->l)) {
@@ -498,7 +500,7 @@ static void run(struct session *s)
 	if (!begin(s))
 		return;
 	for (uint32_t i = 0; i < s->plan->head.nr_checkpoints; i++) {
-		if (!wait_arrivals(s) || !at_checkpoint(s, i))
+		if (!wait_arrivals(s, i) || !at_checkpoint(s, i))
 			return;
 		if (s->opts->progress)
 			s->opts->progress(s->opts->progress_arg, i + 1, s->plan->head.nr_checkpoints);

@@ -20,7 +20,7 @@ static const struct command_option options[] = {
 	{ "duration", 'd', "TIME", "end after TIME (30s, 5m); otherwise at Ctrl-C, SIGTERM or the target's end" },
 	{ "backend", 0, "NAME", "auto, multi (uprobe_multi, Linux 6.6 and later) or perf (perf events, older kernels)" },
 	{ "mappings", 0, "on|off", "record mmap, munmap, mremap, brk, madvise (default on; costs every process of the\n"
-				   "machine some 30 ns a system call while recording)" },
+				   "machine 30 to 60 ns a system call while recording)" },
 	{ "faults", 0, "on|off", "record which pages the target touches first (default on)" },
 	{ "buffer", 0, "SIZE", "ring buffer of each CPU, a power of two (default 16M, less on many CPUs)" },
 	{ "no-cmdline", 0, NULL, "leave the target's arguments off the tape" },

@@ -75,6 +75,19 @@ static struct walk *walk_new(const struct command *cmd, const char *mode)
 	return walk;
 }
 
+/* '?' of getopt, which has three causes. */
+static void say_unknown(const struct command *cmd, const struct walk *walk, const char *word)
+{
+	bool known = optopt >= OPTION_HELP || (isalnum(optopt) && strchr(walk->shorts, optopt));
+
+	if (known)
+		command_usage_error(cmd, "option '%.*s' takes no argument", (int)strcspn(word, "="), word);
+	else if (optopt) /* a letter, perhaps one of several in a word that getopt has not left yet */
+		command_usage_error(cmd, "unknown option '-%c'", optopt);
+	else
+		command_usage_error(cmd, "unknown option '%s'", word);
+}
+
 static int walk_next(const struct command *cmd, struct command_args *args, int argc, char **argv, const char *mode)
 {
 	struct walk *walk = args->impl;
@@ -97,7 +110,7 @@ static int walk_next(const struct command *cmd, struct command_args *args, int a
 		return got;
 
 	if (got == '?') {
-		command_usage_error(cmd, "unknown option '%s'", argv[optind - 1]);
+		say_unknown(cmd, walk, argv[optind - 1]);
 		result = COMMAND_BAD;
 	} else if (got == ':') {
 		command_usage_error(cmd, "option '%s' needs an argument", argv[optind - 1]);
@@ -232,8 +245,8 @@ static int parse_scaled(const char *text, const struct suffix *suffixes, uint64_
 	double value;
 	char *end;
 
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
+	if (!isdigit((unsigned char)*text) || text[strspn(text, "0")] == 'x' || text[strspn(text, "0")] == 'X')
+		return -EINVAL; /* strtod takes signs, names and hexadecimals too */
 	errno = 0;
 	value = strtod(text, &end);
 	if (errno)

@@ -102,7 +102,8 @@ static const char *human_scaled(char *buf, uint64_t value, const struct unit *un
 		double scaled = (double)value / units->size;
 
 		if (scaled >= 1) {
-			snprintf(buf, HUMAN_MAX, "%.*f %s", scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2, scaled, units->name);
+			/* The bounds are what rounds up to one more digit. */
+			snprintf(buf, HUMAN_MAX, "%.*f %s", scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2, scaled, units->name);
 			return buf;
 		}
 	}

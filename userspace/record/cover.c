@@ -105,7 +105,7 @@ static uint32_t run_at(const struct run *run, uint64_t addr)
 
 static int run_add(struct run *run, const struct item *item)
 {
-	uint32_t at = run_at(run, item->addr);
+	uint32_t at = run_at(run, item->addr + 1); /* behind its equals: the newest is the one found */
 
 	if (run->nr == run->room) {
 		uint32_t room = run->room ? 2 * run->room : 8;
@@ -144,6 +144,8 @@ void cover_remove(struct cover *c, uint64_t addr, uint64_t size)
 	struct run *run = size > SMALL_MAX ? &c->large : run_find(c, (addr >> CHUNK_SHIFT) + 1);
 	uint32_t at = run_at(run, addr);
 
+	while (at < run->nr && run->items[at].addr == addr && run->items[at].size != size)
+		at++;
 	if (at == run->nr || run->items[at].addr != addr)
 		return;
 	memmove(run->items + at, run->items + at + 1, (run->nr - at - 1) * sizeof(*run->items));

@@ -14,7 +14,7 @@ struct cover;
 
 struct cover *cover_new(void);
 void cover_free(struct cover *c);
-/* Objects must not overlap. -ENOMEM. */
+/* Objects must not overlap, but that a realloc's old one may still be there while another takes its place. -ENOMEM. */
 int cover_add(struct cover *c, uint64_t addr, uint64_t size, uint8_t alloc);
 void cover_remove(struct cover *c, uint64_t addr, uint64_t size);
 /* The object with start < addr < start + size: its allocator; false if there is none. */

@@ -50,6 +50,8 @@ static void child_run(char *const argv[], const struct passwd *pw, int go_fd, in
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL); /* what the recorder ignores is not the command's business */
+	signal(SIGXFSZ, SIG_DFL);
 	err = -become(pw);
 	/* After the change of user, which clears it. A dead recorder must not leave a stopped child. */
 	if (!err && prctl(PR_SET_PDEATHSIG, SIGCONT))

@@ -77,6 +77,16 @@ void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
 	totals_ret->live_nbytes = heap_live_nbytes(l->heap);
 }
 
+/* Where tid stands, or would. */
+static size_t thread_slot(const struct ledger *l, uint32_t tid)
+{
+	size_t i = (tid * 0x9E3779B1u) & (l->threads_room - 1);
+
+	while (l->threads[i].tid && l->threads[i].tid != tid)
+		i = (i + 1) & (l->threads_room - 1);
+	return i;
+}
+
 static int threads_grow(struct ledger *l)
 {
 	struct ledger_thread *old = l->threads;
@@ -89,13 +99,9 @@ static int threads_grow(struct ledger *l)
 	}
 	l->threads_room = 2 * nr_old;
 	l->last_thread = NULL;
-	l->nr_threads = 0;
-	for (size_t i = 0; i < nr_old; i++) {
-		struct ledger_thread *t = old[i].tid ? ledger_thread(l, old[i].tid) : NULL;
-
-		if (t)
-			*t = old[i];
-	}
+	for (size_t i = 0; i < nr_old; i++)
+		if (old[i].tid)
+			l->threads[thread_slot(l, old[i].tid)] = old[i];
 	free(old);
 	return 0;
 }
@@ -106,12 +112,14 @@ struct ledger_thread *ledger_thread(struct ledger *l, uint32_t tid)
 
 	if (l->last_thread && l->last_thread->tid == tid)
 		return l->last_thread;
-	if (2 * (l->nr_threads + 1) > l->threads_room && threads_grow(l))
-		return NULL;
-	i = (tid * 0x9E3779B1u) & (l->threads_room - 1);
-	while (l->threads[i].tid && l->threads[i].tid != tid)
-		i = (i + 1) & (l->threads_room - 1);
+	i = thread_slot(l, tid);
 	if (!l->threads[i].tid) {
+		/* Only a new thread moves the table: whoever looks up a known one keeps his pointers. */
+		if (2 * (l->nr_threads + 1) > l->threads_room) {
+			if (threads_grow(l))
+				return NULL;
+			i = thread_slot(l, tid);
+		}
 		l->threads[i].tid = tid;
 		l->nr_threads++;
 	}
@@ -162,6 +170,14 @@ static bool inside_anothers(struct ledger *l, uint64_t addr, uint8_t alloc)
 	return l->cover && cover_find(l->cover, addr, &owner) && owner != alloc;
 }
 
+/* The block at addr is level 2. One left behind when its pool went whole is not, once a level-1 object stands there. */
+static bool is_sub(struct ledger *l, uint64_t addr, uint8_t alloc)
+{
+	struct heap_object object;
+
+	return heap_find(l->sub_heap, addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
+}
+
 static int cover_follow(struct ledger *l, const struct tape_event *ev, const struct heap_change *change)
 {
 	if (!l->cover)
@@ -183,9 +199,7 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 
 	if (ev->flags & TAPE_FAILED) {
 		l->totals.failed++;
-		return ledger_add(l, ev);
-	}
-	if (tape_kind_is_alloc(ev->kind)) {
+	} else if (tape_kind_is_alloc(ev->kind)) {
 		if (!heap_nr_objects(l->heap))
 			l->only_alloc = ev->alloc;
 		l->births[ev->alloc]++;
@@ -194,7 +208,7 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 		struct tape_event plain = *ev;
 
 		plain.flags &= (uint8_t)~TAPE_SUB;
-		l->totals.sub++;
+		l->totals.sub += !(ev->flags & TAPE_FAILED);
 		err = heap_apply(l->sub_heap, &plain, &change);
 		return err ? err : ledger_add(l, ev);
 	}
@@ -211,7 +225,7 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 		ev->flags |= TAPE_IMPLIED_FREE;
 		l->totals.implied_frees++;
 	}
-	l->totals.events++;
+	l->totals.events += !(ev->flags & TAPE_FAILED);
 	return ledger_add(l, ev);
 }
 
@@ -234,7 +248,7 @@ static int pending_add(struct ledger *l, struct ledger_thread *t, const struct h
 		l->pending[l->nr_pending++] = t->tid;
 	}
 	t->give_up = (struct ledger_give_up){ .open = true, .old = e->addr, .new_size = e->size, .obj = obj };
-	t->give_up.old_size = heap_find(l->heap, e->addr, &old) ? old.size : 1;
+	t->give_up.old_size = heap_find(l->heap, e->addr, &old) && old.size ? old.size : 1;
 	return 0;
 }
 
@@ -289,8 +303,12 @@ static int pending_check(struct ledger *l, const struct tape_event *ev)
 static int take_realloc(struct ledger *l, struct ledger_thread *t, struct tape_event *ev)
 {
 	bool freed = t->give_up.open && t->give_up.old == ev->old && t->give_up.freed;
+	bool old_sub = ev->old && is_sub(l, ev->old, ev->alloc);
+	int err;
 
 	pending_remove(l, t);
+	if (!ev->addr && old_sub)
+		ev->flags |= TAPE_SUB;
 	if (!ev->old) {
 		ev->kind = TAPE_MALLOC;
 	} else if (!ev->addr && !ev->size) {
@@ -303,6 +321,19 @@ static int take_realloc(struct ledger *l, struct ledger_thread *t, struct tape_e
 	} else if (freed) {
 		ev->kind = TAPE_MALLOC; /* the free was written when its block was reused */
 		ev->old = 0;
+	} else if (ev->addr && old_sub != !!(ev->flags & TAPE_SUB)) {
+		/* Into a pool or out of it: no object of one level becomes one of the other. */
+		struct tape_event gone = *ev;
+
+		gone.kind = TAPE_FREE;
+		gone.flags = old_sub ? TAPE_SUB : 0;
+		gone.addr = ev->old;
+		gone.size = gone.old = gone.align = 0;
+		err = write_call(l, &gone);
+		if (err)
+			return err;
+		ev->kind = TAPE_MALLOC;
+		ev->old = 0;
 	}
 	if (!ev->addr)
 		ev->flags |= TAPE_FAILED;
@@ -314,7 +345,6 @@ static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e
 	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
 	struct ledger_thread *t = ledger_thread(l, e->h.tid);
 	struct tape_event ev = ledger_event(l, cpu, &e->h, site.kind);
-	struct heap_object object;
 	int err;
 
 	if (!t)
@@ -341,8 +371,6 @@ static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e
 		if (inside_anothers(l, ev.addr, ev.alloc))
 			ev.flags |= TAPE_SUB;
 	}
-	if (ev.old && heap_find(l->sub_heap, ev.old, &object))
-		ev.flags |= TAPE_SUB;
 	if (ev.kind == TAPE_REALLOC)
 		return take_realloc(l, t, &ev);
 	if (t->give_up.open && t->give_up.obj == site.obj)
@@ -358,7 +386,7 @@ static bool free_is_wrappers(struct ledger *l, struct ledger_thread *t, const st
 	struct heap_object object;
 
 	/* The owner's own free follows, or the wrapper keeps the block, which then lives on. */
-	if (heap_find(l->heap, ev->addr, &object))
+	if (heap_find(l->heap, ev->addr, &object) || heap_find(l->sub_heap, ev->addr, &object))
 		return object.alloc != ev->alloc;
 	/* Its outer call has been written. */
 	if (inner && t->last_free == ev->addr)
@@ -376,7 +404,6 @@ static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e)
 	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
 	struct ledger_thread *t = ledger_thread(l, e->h.tid);
 	struct tape_event ev = ledger_event(l, cpu, &e->h, site.kind);
-	struct heap_object object;
 
 	if (!t)
 		return -ENOMEM;
@@ -387,7 +414,7 @@ static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e)
 	ev.alloc = l->tape_alloc[site.obj];
 	if (t->give_up.open && t->give_up.obj == site.obj)
 		pending_remove(l, t);
-	if (heap_find(l->sub_heap, ev.addr, &object))
+	if (is_sub(l, ev.addr, ev.alloc))
 		ev.flags |= TAPE_SUB;
 	else if (free_is_wrappers(l, t, &ev, e->h.flags & HT_EVF_INNER)) {
 		l->nested++;

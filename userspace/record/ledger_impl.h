@@ -20,6 +20,7 @@ struct ledger_give_up {
 /* A munmap, mremap, madvise or shrinking brk under way. */
 struct ledger_unmap {
 	bool open, shown;
+	uint8_t by; /* whose pages they are: nobody knows any more once shown */
 	uint64_t start, end;
 	struct ht_ev_map call;
 };

@@ -101,6 +101,7 @@ int ledger_map_enter(struct ledger *l, const struct ht_ev_map *e)
 	if (!t->unmap.open)
 		l->nr_unmaps++;
 	t->unmap = (struct ledger_unmap){ .open = true, .start = start, .end = end, .call = *e };
+	t->unmap.by = by_whom(l, e, start);
 	return 0;
 }
 
@@ -121,26 +122,27 @@ static int exit_mmap(struct ledger *l, struct tape_event *ev, const struct ht_ev
 	return err ? err : write_map(l, ev, e, by);
 }
 
-static int exit_mremap(struct ledger *l, struct tape_event *ev, const struct ht_ev_map *e)
+/* shown: its old pages have been written as unmapped, and may be another's by now. */
+static int exit_mremap(struct ledger *l, struct tape_event *ev, const struct ht_ev_map *e, const struct ledger_unmap *shown)
 {
 	const struct range *r = ranges_find(&l->ranges, e->arg[0]);
-	uint8_t by = by_whom(l, e, e->arg[0]), obj = r ? r->obj : (uint8_t)e->obj;
+	uint8_t by = shown ? shown->by : by_whom(l, e, e->arg[0]), obj = r ? r->obj : (uint8_t)e->obj;
 	int err;
 
 	ev->kind = TAPE_MREMAP;
 	ev->addr = (uint64_t)e->ret;
 	ev->size = e->arg[2];
-	ev->old = e->arg[0];
-	ev->arg = e->arg[1];
+	ev->old = shown ? 0 : e->arg[0];
+	ev->arg = shown ? 0 : e->arg[1];
 	err = unmaps_check(l, ev, ev->addr, ev->addr + page_up(l, ev->size));
-	if (!err)
+	if (!err && !shown)
 		err = ranges_set(&l->ranges, e->arg[0], e->arg[0] + page_up(l, e->arg[1]), TAPE_BY_UNKNOWN, 0);
 	if (!err)
 		err = ranges_set(&l->ranges, ev->addr, ev->addr + page_up(l, ev->size), by, obj);
 	return err ? err : write_map(l, ev, e, by);
 }
 
-static int exit_brk(struct ledger *l, struct tape_event *ev, const struct ht_ev_map *e)
+static int exit_brk(struct ledger *l, struct tape_event *ev, const struct ht_ev_map *e, const struct ledger_unmap *shown)
 {
 	uint64_t before = l->brk, now = (uint64_t)e->ret;
 	uint8_t by;
@@ -149,13 +151,13 @@ static int exit_brk(struct ledger *l, struct tape_event *ev, const struct ht_ev_
 	if (!e->arg[0] || now == before || now != e->arg[0])
 		return 0; /* asked only, or refused */
 	/* Whoever once grew the heap from inside an allocator's call is taken for its owner. */
-	by = by_whom(l, e, before ? before - 1 : now - 1);
+	by = shown ? shown->by : by_whom(l, e, before ? before - 1 : now - 1);
 	ev->kind = TAPE_BRK;
 	ev->addr = now;
 	ev->old = before;
 	if (now > before && before && ranges_set(&l->ranges, before, now, by, (uint8_t)e->obj))
 		return -ENOMEM;
-	if (now < before && ranges_set(&l->ranges, now, before, TAPE_BY_UNKNOWN, 0))
+	if (now < before && !shown && ranges_set(&l->ranges, now, before, TAPE_BY_UNKNOWN, 0))
 		return -ENOMEM;
 	return write_map(l, ev, e, by);
 }
@@ -164,11 +166,11 @@ int ledger_map_exit(struct ledger *l, const struct ht_ev_map *e)
 {
 	struct tape_event ev = ledger_event(l, e->h.site, &e->h, 0);
 	struct ledger_thread *t = ledger_thread(l, e->h.tid);
-	bool shown;
+	const struct ledger_unmap *shown;
 
 	if (!t)
 		return -ENOMEM;
-	shown = t->unmap.open && t->unmap.shown;
+	shown = t->unmap.open && t->unmap.shown ? &t->unmap : NULL;
 	if (t->unmap.open)
 		l->nr_unmaps--;
 	t->unmap.open = false;
@@ -177,8 +179,8 @@ int ledger_map_exit(struct ledger *l, const struct ht_ev_map *e)
 	switch (e->call) {
 	case HT_MAP_MMAP: return exit_mmap(l, &ev, e);
 	case HT_MAP_MUNMAP: return shown ? 0 : write_munmap(l, ev, e, e->arg[0], e->arg[0] + page_up(l, e->arg[1]));
-	case HT_MAP_MREMAP: return exit_mremap(l, &ev, e);
-	case HT_MAP_BRK: return exit_brk(l, &ev, e);
+	case HT_MAP_MREMAP: return exit_mremap(l, &ev, e, shown);
+	case HT_MAP_BRK: return exit_brk(l, &ev, e, shown);
 	case HT_MAP_MADVISE: return shown ? 0 : write_madvise(l, ev, e);
 	default: return -EBADMSG;
 	}

@@ -61,6 +61,8 @@ int ranges_set(struct ranges *r, uint64_t start, uint64_t end, uint8_t by, uint8
 		new[nr_new] = r->list[last - 1];
 		new[nr_new++].start = end;
 	}
+	if (first == last && !nr_new)
+		return 0; /* forgets what was not known; the list may not even be there */
 	return ranges_splice(r, first, last - first, new, nr_new);
 }
 

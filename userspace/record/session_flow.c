@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* While it records: rings are emptied, losses and the resident set told, new code and new programs followed. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "record/session_impl.h"
+
+#define DRAIN_PERIOD_MS 5
+#define RSS_PERIOD_NS 50000000      /* the issue of a curve is its shape: twenty points a second */
+#define FLUSH_PERIOD_NS 500000000   /* a killed recorder loses at most this much, and a block */
+#define RESCAN_PERIOD_NS 1000000000 /* for new allocators where mappings are not traced */
+
+int session_sample_rss(struct session *s, uint64_t at_ns)
+{
+	struct ledger_rss r = { .h = { .type = LEDGER_RSS, .tid = (uint32_t)s->process.pid, .ts = at_ns } };
+	struct process_resident resident;
+
+	if (process_resident(&s->process, &resident))
+		return 0; /* it is ending */
+	r.anon = resident.anon;
+	r.file = resident.file;
+	r.shmem = resident.shmem;
+	return drain_insert(s->drain, &r.h, sizeof(r));
+}
+
+static int insert_lost(struct session *s, int cause, uint64_t calls, uint64_t at_ns)
+{
+	struct ledger_lost r = { .h = { .type = LEDGER_LOST, .tid = (uint32_t)s->process.pid, .ts = at_ns },
+				 .cause = (uint64_t)cause,
+				 .calls = calls,
+				 .since_ns = s->counted_at_ns };
+
+	return drain_insert(s->drain, &r.h, sizeof(r));
+}
+
+/*
+ * Puts what was lost since the last look onto the tape. A count may fall again within microseconds (a wrapper's record
+ * was lost, the inner call's was not), so only what two successive looks agree on is told; the last look is final.
+ */
+int session_tell_losses(struct session *s, uint64_t at_ns, bool final)
+{
+	struct ledger_nested nested = { .h = { .type = LEDGER_NESTED, .tid = (uint32_t)s->process.pid, .ts = at_ns } };
+	struct ht_counters now;
+	int err = kernel_counters(&s->kernel, &now);
+
+	for (int c = 0; c < HT_LOSS_NR && !err; c++) {
+		int64_t sure = final || now.lost[c] < s->lost_before[c] ? now.lost[c] : s->lost_before[c];
+
+		s->lost_before[c] = now.lost[c];
+		if (sure <= (int64_t)s->lost_told[c])
+			continue;
+		err = insert_lost(s, c, (uint64_t)sure - s->lost_told[c], at_ns);
+		s->lost_told[c] = (uint64_t)sure;
+	}
+	nested.calls = now.nested - s->counted.nested;
+	if (!err && (nested.calls || final))
+		err = drain_insert(s->drain, &nested.h, sizeof(nested));
+	s->counted = now;
+	s->counted_at_ns = at_ns;
+	return err;
+}
+
+int session_take_all(struct session *s)
+{
+	const struct ht_ev_head *h;
+	unsigned cpu;
+
+	while ((h = drain_next(s->drain, &cpu))) {
+		int err;
+
+		if (s->end_ns && h->ts > s->end_ns)
+			continue;
+		err = ledger_take(s->ledger, cpu, h);
+		if (err)
+			return session_fail_tape(s, err);
+	}
+	return 0;
+}
+
+static int drain_once(struct session *s, size_t *nbytes_ret)
+{
+	int err = drain_collect(s->drain, session_now_ns(), nbytes_ret);
+
+	if (err)
+		return session_fail(s, err, "the ring buffers cannot be read: %s", strerror(-err));
+	return session_take_all(s);
+}
+
+/* What has its time: resident set, losses, blocks to the disk, a look for new code. */
+static int do_periodic(struct session *s)
+{
+	uint64_t now = session_now_ns();
+	int err = 0;
+
+	if (now >= s->next_rss_ns) {
+		s->next_rss_ns = now + RSS_PERIOD_NS;
+		err = session_sample_rss(s, now);
+		if (!err)
+			err = session_tell_losses(s, now, false);
+		if (err)
+			return session_fail(s, err, "out of memory");
+	}
+	if (now >= s->next_flush_ns) {
+		struct ledger_totals totals;
+		char count[HUMAN_MAX], nbytes[HUMAN_MAX];
+
+		s->next_flush_ns = now + FLUSH_PERIOD_NS;
+		err = tape_writer_flush(s->writer);
+		if (err)
+			return session_fail_tape(s, err);
+		ledger_totals(s->ledger, &totals);
+		message_progress("recording %d: %.0f s, %s calls, tape %s, lost %llu", s->process.pid,
+				 (double)(now - s->start_ns) / 1e9, human_count(count, totals.events),
+				 human_nbytes(nbytes, tape_writer_bytes(s->writer)), (unsigned long long)totals.lost);
+	}
+	if (!s->kernel.has_tracepoints && now >= s->next_rescan_ns) {
+		s->next_rescan_ns = now + RESCAN_PERIOD_NS;
+		err = session_place_new(s);
+	}
+	return err;
+}
+
+/* Acts on what the records said: a new program, new code. */
+static int follow_target(struct session *s)
+{
+	int err = 0;
+
+	if (ledger_saw_exec(s->ledger)) {
+		err = session_new_inventory(s);
+		if (!err)
+			err = session_place_new(s);
+	}
+	if (!err && ledger_saw_code_mapped(s->ledger))
+		err = session_place_new(s);
+	return err;
+}
+
+/* The child has stopped because code was mapped (or somebody stopped it): probe, let it go on. */
+static int serve_child(struct session *s, bool *ended)
+{
+	enum launch_state state = launch_poll(&s->launch, &s->res->child_status);
+	size_t nbytes;
+	int err = 0;
+
+	if (state == LAUNCH_ENDED)
+		*ended = true;
+	if (state != LAUNCH_STOPPED)
+		return 0;
+	err = drain_once(s, &nbytes);
+	if (!err)
+		err = follow_target(s);
+	if (!err)
+		err = session_place_new(s);
+	launch_continue(&s->launch);
+	return err;
+}
+
+/* Sleeps until something happens or the rings want to be emptied. True: a signal asks to end. */
+static bool wait_a_little(struct session *s, bool busy)
+{
+	struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->process.pid_fd, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	bool asked = false;
+
+	/* A ring that filled up while the last records were written is emptied again at once. */
+	poll(fds, 2, busy ? 0 : DRAIN_PERIOD_MS);
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
+		asked |= info.ssi_signo != SIGCHLD;
+	return asked;
+}
+
+int session_record_until_end(struct session *s)
+{
+	uint64_t deadline = s->opts->duration_ns ? s->start_ns + s->opts->duration_ns : UINT64_MAX;
+	bool ended = false;
+	size_t nbytes = 0;
+	int err = 0;
+
+	while (!err) {
+		if (wait_a_little(s, nbytes > (1u << 20))) {
+			s->res->end = SESSION_SIGNAL;
+			return 0;
+		}
+		if (!s->opts->pid)
+			err = serve_child(s, &ended);
+		if (ended || !process_is_alive(&s->process)) {
+			s->res->end = SESSION_TARGET_EXITED;
+			return err;
+		}
+		if (session_now_ns() >= deadline) {
+			s->res->end = SESSION_DURATION;
+			return err;
+		}
+		if (!err)
+			err = do_periodic(s);
+		if (!err)
+			err = drain_once(s, &nbytes);
+		if (!err)
+			err = follow_target(s);
+	}
+	return err;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session_impl.h - what the three files of a session share: session.c (beginning and end), session_place.c (allocators
+ * found and probed), session_flow.c (while it records).
+ */
+#ifndef HEAPTAPE_SESSION_IMPL_H
+#define HEAPTAPE_SESSION_IMPL_H
+
+#include <signal.h>
+
+#include "record/attach.h"
+#include "record/drain.h"
+#include "record/launch.h"
+#include "record/session.h"
+#include "sites/inventory.h"
+
+#define INVENTORIES_MAX 64 /* one, and one for each exec */
+
+/* An allocator whose sites stand. */
+struct placed {
+	const struct allocator *a;
+	uint64_t dev, inode;
+};
+
+struct session {
+	const struct session_opts *opts;
+	struct session_result *res;
+	struct process process;
+	struct launch launch;
+	struct kernel kernel;
+	struct attach *attach;
+	struct inventory *inventories[INVENTORIES_MAX]; /* kept to the end: sites point into their plans */
+	unsigned nr_inventories;
+	struct placed placed[HT_OBJECTS_MAX]; /* index: object number */
+	unsigned nr_placed;
+	struct tape_writer *writer;
+	struct drain *drain;
+	struct ledger *ledger;
+	int signal_fd;
+	sigset_t old_mask;
+	uint64_t start_ns, end_ns;
+	uint64_t next_rss_ns, next_flush_ns, next_rescan_ns;
+	struct ht_counters counted; /* as of the last look */
+	uint64_t counted_at_ns, traps_before;
+	uint64_t lost_told[HT_LOSS_NR];
+	int64_t lost_before[HT_LOSS_NR]; /* as of the look before the last: see tell_losses */
+};
+
+uint64_t session_now_ns(void);
+/* Keeps the first error's words and hands the number back. */
+__attribute__((format(printf, 3, 4))) int session_fail(struct session *s, int err, const char *fmt, ...);
+/* The same with what the tape's writer says. */
+int session_fail_tape(struct session *s, int err);
+
+/* session_place.c */
+int session_new_inventory(struct session *s);
+/* Looks at what is mapped, and probes what is new. */
+int session_place_new(struct session *s);
+void session_warn_unread(struct session *s);
+
+/* session_flow.c */
+int session_sample_rss(struct session *s, uint64_t at_ns);
+int session_tell_losses(struct session *s, uint64_t at_ns, bool final);
+/* Everything whose place in time is certain goes onto the tape. */
+int session_take_all(struct session *s);
+int session_record_until_end(struct session *s);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Allocators of the target: found, planned, probed, and the probes proven to stand. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "message.h"
+#include "record/session_impl.h"
+
+static struct inventory *current_inventory(struct session *s)
+{
+	return s->inventories[s->nr_inventories - 1];
+}
+
+int session_new_inventory(struct session *s)
+{
+	if (s->nr_inventories == INVENTORIES_MAX)
+		return session_fail(s, -E2BIG, "the target has replaced its program %d times; recording ends here", INVENTORIES_MAX);
+	s->inventories[s->nr_inventories] = inventory_new();
+	return s->inventories[s->nr_inventories++] ? 0 : session_fail(s, -ENOMEM, "out of memory");
+}
+
+static int explain_attach(struct session *s, const struct allocator *a, int err)
+{
+	if (err == -EPERM || err == -EACCES)
+		return session_fail(s, err, "no right to probe %s in pid %d: %s needs %s; see heaptape doctor", object_path(a->obj),
+			    s->process.pid, s->kernel.backend == KERNEL_PERF ? "a perf-event uprobe" : "a uprobe",
+			    s->kernel.backend == KERNEL_PERF ? "CAP_SYS_ADMIN" : "CAP_BPF and CAP_PERFMON");
+	if (err == -ESRCH)
+		return session_fail(s, err, "pid %d ended while probes were put in place", s->process.pid);
+	return session_fail(s, err, "probes in %s could not be put in place: %s", object_path(a->obj), strerror(-err));
+}
+
+/* Every site must show the kernel's breakpoint, or this allocator would be silent on the tape. */
+static int check_sites(struct session *s, const struct allocator *a)
+{
+	const struct plan_site *missing;
+	int nr = attach_check(s->attach, &s->process, a, &missing);
+
+	if (nr == -EACCES) {
+		message_warn("the sites in %s cannot be read back: /proc/%d/mem needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+			     object_path(a->obj), s->process.pid);
+		return 0;
+	}
+	if (nr < 0 && !process_is_alive(&s->process))
+		return session_fail(s, -ESRCH, "pid %d ended while probes were put in place", s->process.pid);
+	if (nr < 0)
+		return session_fail(s, nr, "the sites in %s cannot be read back: %s", object_path(a->obj), strerror(-nr));
+	if (nr > 0)
+		return session_fail(s, -ENXIO,
+			    "%d sites in %s show no breakpoint (the first at offset 0x%llx): the file that pid %d has mapped is "
+			    "not the one found by %s, perhaps since it was replaced",
+			    nr, object_path(a->obj), (unsigned long long)missing->offset, s->process.pid, object_way(a->obj));
+	return 0;
+}
+
+static void report_allocator(struct session *s, const struct allocator *a)
+{
+	struct session_allocator *r = &s->res->allocators[s->res->nr_allocators++];
+
+	snprintf(r->name, sizeof(r->name), "%s", a->name);
+	snprintf(r->path, sizeof(r->path), "%s", object_path(a->obj));
+	snprintf(r->build_id, sizeof(r->build_id), "%s", object_build_id(a->obj));
+	r->nr_sites = allocator_nr_sites(a);
+	r->nr_unrecorded = allocator_nr_unrecorded(a);
+	message_info("found %s in %s, build id %.12s: %u sites%s", r->name, r->path, *r->build_id ? r->build_id : "none",
+		     r->nr_sites, s->opts->pid && s->nr_placed == 1 ? ", first in the search order" : "");
+	for (unsigned i = 0; i < a->nr_plans; i++)
+		if (!a->plans[i].nr_sites && !a->plans[i].skipped)
+			message_warn("%s of %s is not recorded: %s", a->plans[i].symbol, r->name, a->plans[i].why);
+}
+
+static int place(struct session *s, const struct allocator *a)
+{
+	struct tape_allocator on_tape = { a->name, object_path(a->obj), object_build_id(a->obj) };
+	uint8_t obj = (uint8_t)s->nr_placed, tape_alloc;
+	struct stat st;
+	int err;
+
+	if (s->nr_placed == HT_OBJECTS_MAX)
+		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", HT_OBJECTS_MAX, s->process.pid);
+	err = attach_allocator(s->attach, a, obj);
+	if (err)
+		return explain_attach(s, a, err);
+	err = check_sites(s, a);
+	if (err)
+		return err;
+	err = tape_writer_allocator(s->writer, &on_tape, &tape_alloc);
+	if (err)
+		return session_fail_tape(s, err);
+	fstat(object_fd(a->obj), &st);
+	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino };
+	ledger_allocator(s->ledger, obj, tape_alloc);
+	report_allocator(s, a);
+	return 0;
+}
+
+/* After an exec the links by inode still stand: the same file only lies elsewhere. */
+static bool placed_before(struct session *s, const struct allocator *a)
+{
+	struct stat st;
+
+	if (fstat(object_fd(a->obj), &st))
+		return false;
+	for (unsigned i = 0; i < s->nr_placed; i++)
+		if (s->placed[i].dev == st.st_dev && s->placed[i].inode == st.st_ino)
+			return !attach_moved(s->attach, a, (uint8_t)i);
+	return false;
+}
+
+int session_place_new(struct session *s)
+{
+	struct inventory *inv = current_inventory(s);
+	unsigned nr_before = inventory_nr(inv), nr_new;
+	uint64_t start, end;
+	int err;
+
+	process_reopen_mem(&s->process); /* an exec may have come between */
+	err = inventory_update(inv, &s->process, &nr_new);
+	if (err && !process_is_alive(&s->process))
+		return 0; /* it ended meanwhile: nothing to probe any more */
+	if (err)
+		return session_fail(s, err, "the mappings of pid %d cannot be read: %s", s->process.pid, strerror(-err));
+	if (inventory_loader(inv, &start, &end))
+		ledger_loader(s->ledger, start, end);
+	for (unsigned i = nr_before; i < nr_before + nr_new; i++) {
+		struct allocator *a = inventory_get(inv, i);
+
+		if (!placed_before(s, a) && (err = place(s, a)))
+			return err == -ESRCH && s->start_ns ? 0 : err;
+	}
+	return 0;
+}
+
+void session_warn_unread(struct session *s)
+{
+	const struct inventory *inv = current_inventory(s);
+
+	for (unsigned i = 0; i < inventory_nr_unread(inv); i++) {
+		const struct inventory_unread *u = inventory_unread_at(inv, i);
+
+		message_warn("%s, which pid %d has mapped, cannot be opened (%s): an allocator in it would not be recorded; "
+			     "deleted and replaced files need CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE",
+			     u->path, s->process.pid, strerror(-u->err));
+	}
+}
