@@ -519,12 +519,10 @@ static __always_inline void role_steer(const struct hit *hit)
 
 static __always_inline int site_reached(struct pt_regs *ctx)
 {
-	struct ht_counters *c = counters_get();
 	u32 nr = (u32)bpf_get_attach_cookie(ctx);
 	struct hit hit;
 
-	if (c)
-		__sync_fetch_and_add(&c->traps, 1);
+	__sync_fetch_and_add(&counters_get()->traps, 1);
 	hit.site = bpf_map_lookup_elem(&sites, &nr);
 	if (!hit.site || !cond_holds(hit.site->cond, ctx->flags))
 		return 0;

@@ -18,7 +18,7 @@ enum {
 	HT_SITES_MAX = 4096,  /* sites of one recording */
 	HT_OBJECTS_MAX = 64,  /* objects with an allocator in one recording */
 	HT_OPEN_MAX = 8,      /* calls of one thread open at once: wrapper in wrapper, signal handler in call */
-	HT_CPUS_MAX = 1024,
+	HT_CPUS_MAX = 1024,   /* a power of two */
 	HT_INNER_MAX = 8,     /* places inside an allocator that call its own free */
 	HT_NAME_LEN = 64,     /* mallctl names and the like, cut there */
 };
@@ -171,6 +171,7 @@ struct ht_counters {
 	__u64 nested;  /* calls of wrappers, and calls inside a call, that made no record */
 	__u64 traps;   /* times a site was reached */
 	__u64 other_lost; /* records that are no calls (faults, mappings, threads) and found no room */
+	__u64 pad;
 };
 
 #endif

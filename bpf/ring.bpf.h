@@ -24,25 +24,20 @@ struct {
 	__array(values, struct ring_map);
 } rings SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct ht_counters);
-} counters SEC(".maps");
+/* One a CPU, read by the recorder through its mapping: a system call on a map would keep perf-event programs that come up
+ * on that CPU meanwhile from running (bpf_prog_active). */
+struct ht_counters counters[HT_CPUS_MAX];
 
 static __always_inline struct ht_counters *counters_get(void)
 {
-	u32 zero = 0;
-
-	return bpf_map_lookup_elem(&counters, &zero);
+	return &counters[bpf_get_smp_processor_id() & (HT_CPUS_MAX - 1)];
 }
 
 static __always_inline void count_lost(u32 cause, s64 calls)
 {
 	struct ht_counters *c = counters_get();
 
-	if (!c || cause >= HT_LOSS_NR)
+	if (cause >= HT_LOSS_NR)
 		return;
 	/* Atomic: a preempted program of the same CPU may be in the middle of the same addition. */
 	__sync_fetch_and_add(&c->lost[cause], calls);
@@ -51,18 +46,12 @@ static __always_inline void count_lost(u32 cause, s64 calls)
 
 static __always_inline void count_nested(void)
 {
-	struct ht_counters *c = counters_get();
-
-	if (c)
-		__sync_fetch_and_add(&c->nested, 1);
+	__sync_fetch_and_add(&counters_get()->nested, 1);
 }
 
 static __always_inline void count_other_lost(void)
 {
-	struct ht_counters *c = counters_get();
-
-	if (c)
-		__sync_fetch_and_add(&c->other_lost, 1);
+	__sync_fetch_and_add(&counters_get()->other_lost, 1);
 }
 
 /* Index of the control ring: the number of CPUs. Set before loading. */

@@ -252,6 +252,13 @@ static void builder_free(struct builder *b)
 	free(b);
 }
 
+static void show_survey(void *arg, uint64_t nr_events)
+{
+	const struct plan_opts *opts = arg;
+	if (opts->progress)
+		opts->progress(opts->progress_arg, "reading", nr_events, 0);
+}
+
 int plan_build(struct tape_reader *r, const struct plan_opts *opts, struct plan *plan)
 {
 	struct plan_opts full = *opts;
@@ -265,7 +272,7 @@ int plan_build(struct tape_reader *r, const struct plan_opts *opts, struct plan 
 	b->opts = &full;
 	b->plan = plan;
 	b->facts = &plan->facts;
-	int err = survey_run(r, &b->survey, NULL);
+	int err = survey_run(r, &b->survey, show_survey, &full);
 	if (!err && !b->survey.nr_calls)
 		err = -ENODATA;
 	if (!err)

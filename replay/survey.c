@@ -206,7 +206,7 @@ static int sort_own_calls(struct survey *s)
 	return 0;
 }
 
-int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(uint64_t nr_events))
+int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *arg, uint64_t nr_events), void *arg)
 {
 	*s = (struct survey){ 0 };
 	struct pass *p = calloc(1, sizeof(*p));
@@ -225,7 +225,7 @@ int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(uint64_
 		s->nr_events += (uint64_t)nr;
 		s->last_ns = evs[nr - 1].ns;
 		if (progress)
-			progress(s->nr_events);
+			progress(arg, s->nr_events);
 	}
 	if (!err && nr < 0)
 		err = (int)nr;

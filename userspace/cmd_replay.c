@@ -184,7 +184,10 @@ static void show_planning(void *arg, const char *what, uint64_t done, uint64_t a
 {
 	char a[HUMAN_MAX], b[HUMAN_MAX];
 	(void)arg;
-	message_progress("%s: %s of %s events", what, human_count(a, done), human_count(b, all));
+	if (all)
+		message_progress("%s: %s of %s events", what, human_count(a, done), human_count(b, all));
+	else
+		message_progress("%s: %s events", what, human_count(a, done));
 }
 
 static void show_run(void *arg, const char *allocator, const char *what, uint32_t done, uint32_t all)
@@ -230,8 +233,6 @@ static int add_installed(struct replay_args *args)
 static int take_recorded_settings(const struct tape_reader *r, struct tested *t)
 {
 	const char *key, *value;
-	if (t->nr_settings)
-		return 0;
 	for (size_t i = 0; tape_reader_meta_at(r, i, &key, &value); i++) {
 		if (strncmp(key, ENV_META, strlen(ENV_META)))
 			continue;
@@ -243,10 +244,11 @@ static int take_recorded_settings(const struct tape_reader *r, struct tested *t)
 	return 0;
 }
 
+/* With other settings it is another allocator. */
 static bool is_recorded(const struct tape_reader *r, const struct plan *plan, const struct tested *t)
 {
 	const struct tape_allocator *a = tape_reader_allocator(r, plan->facts.recorded_alloc);
-	return a && (!strcmp(a->name, t->name) || (*a->build_id && !strcmp(a->build_id, t->build_id)));
+	return a && !t->nr_settings && (!strcmp(a->name, t->name) || (*a->build_id && !strcmp(a->build_id, t->build_id)));
 }
 
 /* ---- the verb ---- */

@@ -240,27 +240,34 @@ void kernel_close(struct kernel *k)
 	memset(k, 0, sizeof(*k));
 }
 
-int kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
+void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 {
-	int nr_cpus = libbpf_num_possible_cpus();
-	struct ht_counters *each = calloc((size_t)nr_cpus, sizeof(*each));
-	__u32 zero = 0;
-	int err = 0;
-
 	memset(sum_ret, 0, sizeof(*sum_ret));
-	if (!each)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.counters), &zero, each))
-		err = -errno;
-	for (int cpu = 0; cpu < nr_cpus && !err; cpu++) {
+	for (unsigned cpu = 0; cpu < k->nr_cpus; cpu++) {
+		const volatile struct ht_counters *each = &k->skel->bss->counters[cpu];
+
 		for (int cause = 0; cause < HT_LOSS_NR; cause++)
-			sum_ret->lost[cause] += each[cpu].lost[cause];
-		if (each[cpu].lost_last_ts > sum_ret->lost_last_ts)
-			sum_ret->lost_last_ts = each[cpu].lost_last_ts;
-		sum_ret->nested += each[cpu].nested;
-		sum_ret->traps += each[cpu].traps;
-		sum_ret->other_lost += each[cpu].other_lost;
+			sum_ret->lost[cause] += each->lost[cause];
+		if (each->lost_last_ts > sum_ret->lost_last_ts)
+			sum_ret->lost_last_ts = each->lost_last_ts;
+		sum_ret->nested += each->nested;
+		sum_ret->traps += each->traps;
+		sum_ret->other_lost += each->other_lost;
 	}
-	free(each);
-	return err;
+}
+
+uint64_t kernel_missed_runs(const struct kernel *k)
+{
+	const struct bpf_program *progs[] = { k->skel->progs.multi_entry, k->skel->progs.multi_return, k->skel->progs.perf_entry,
+					      k->skel->progs.perf_return };
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < sizeof(progs) / sizeof(progs[0]); i++) {
+		struct bpf_prog_info info = { 0 };
+		__u32 len = sizeof(info);
+
+		if (bpf_program__fd(progs[i]) >= 0 && !bpf_prog_get_info_by_fd(bpf_program__fd(progs[i]), &info, &len))
+			missed += info.recursion_misses;
+	}
+	return missed;
 }

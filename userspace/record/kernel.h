@@ -48,8 +48,11 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 int kernel_watch_faults(struct kernel *k, pid_t tid);
 /* Detaches everything but the sites' links, which belong to attach.h. */
 void kernel_close(struct kernel *k);
-/* Sums over all CPUs. */
-int kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* Sums over all CPUs; no system call. */
+void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* How often the kernel left out a run of a site's program, since another BPF program was running on that CPU. Asked once,
+ * at the end: the question itself keeps perf-event programs of this CPU from running. */
+uint64_t kernel_missed_runs(const struct kernel *k);
 /* Whether this kernel has uprobe_multi: tried, not guessed from its version. */
 bool kernel_has_multi(void);
 

@@ -257,6 +257,8 @@ static void pending_remove(struct ledger *l, struct ledger_thread *t)
 	if (!t->give_up.open)
 		return;
 	t->give_up.open = false;
+	/* Its end was lost and counted, but the call is on the tape: see take_lost. */
+	l->lost_but_shown += t->give_up.freed;
 	for (size_t i = 0; i < l->nr_pending; i++)
 		if (l->pending[i] == t->tid)
 			l->pending[i--] = l->pending[--l->nr_pending];
@@ -523,16 +525,22 @@ static int take_rss(struct ledger *l, const struct ledger_rss *r)
 
 static int take_lost(struct ledger *l, const struct ledger_lost *r)
 {
-	static const uint8_t causes[HT_LOSS_NR] = { [HT_LOSS_RING_FULL] = TAPE_LOSS_RING_FULL,
+	static const uint8_t causes[HT_LOSS_NR + 1] = { [HT_LOSS_RING_FULL] = TAPE_LOSS_RING_FULL,
 						    [HT_LOSS_STASH_FULL] = TAPE_LOSS_STASH_FULL,
 						    [HT_LOSS_MAP_FULL] = TAPE_LOSS_MAP_FULL,
-						    [HT_LOSS_STACK] = TAPE_LOSS_STACK };
+						    [HT_LOSS_STACK] = TAPE_LOSS_STACK,
+						    [LEDGER_LOSS_MISSED] = TAPE_LOSS_CALL_CUT };
 	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_LOST);
 
-	ev.size = r->calls;
+	uint64_t shown = l->lost_but_shown < r->calls ? l->lost_but_shown : r->calls;
+
+	l->lost_but_shown -= shown;
+	if (r->calls == shown)
+		return 0;
+	ev.size = r->calls - shown;
 	ev.arg = causes[r->cause];
 	ev.old = r->since_ns > l->opts.start_ns ? r->since_ns - l->opts.start_ns : 0;
-	l->totals.lost += r->calls;
+	l->totals.lost += ev.size;
 	return ledger_add(l, &ev);
 }
 

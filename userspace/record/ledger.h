@@ -42,9 +42,12 @@ struct ledger_rss {
 	uint64_t anon, file, shmem;
 };
 
+/* A cause of the recorder's own, behind those of enum ht_loss: the kernel left a probe's program out. */
+enum { LEDGER_LOSS_MISSED = HT_LOSS_NR };
+
 struct ledger_lost {
 	struct ht_ev_head h;
-	uint64_t cause; /* enum ht_loss */
+	uint64_t cause; /* enum ht_loss or LEDGER_LOSS_MISSED */
 	uint64_t calls;
 	uint64_t since_ns; /* CLOCK_MONOTONIC */
 };

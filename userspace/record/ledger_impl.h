@@ -50,6 +50,7 @@ struct ledger {
 	uint64_t last_ns;
 	uint64_t loader_start, loader_end;
 	uint64_t nested; /* not yet on the tape */
+	uint64_t lost_but_shown; /* realloc(p, 0) whose free is on the tape and whose end was lost: lost counts them too much */
 	bool code_mapped, execed;
 	struct ledger_totals totals;
 };

@@ -257,9 +257,8 @@ static int mark_start(struct session *s)
 				   .tid = (uint32_t)s->process.pid };
 	int err;
 
-	err = kernel_counters(&s->kernel, &s->counted);
-	if (err)
-		return session_fail(s, err, "the kernel's counters cannot be read: %s", strerror(-err));
+	kernel_counters(&s->kernel, &s->counted);
+	s->missed_before = kernel_missed_runs(&s->kernel);
 	s->start_ns = s->counted_at_ns = session_now_ns();
 	s->traps_before = s->counted.traps;
 	for (int c = 0; c < HT_LOSS_NR; c++) {

@@ -45,8 +45,10 @@ int session_tell_losses(struct session *s, uint64_t at_ns, bool final)
 {
 	struct ledger_nested nested = { .h = { .type = LEDGER_NESTED, .tid = (uint32_t)s->process.pid, .ts = at_ns } };
 	struct ht_counters now;
-	int err = kernel_counters(&s->kernel, &now);
+	uint64_t missed;
+	int err = 0;
 
+	kernel_counters(&s->kernel, &now);
 	for (int c = 0; c < HT_LOSS_NR && !err; c++) {
 		int64_t sure = final || now.lost[c] < s->lost_before[c] ? now.lost[c] : s->lost_before[c];
 
@@ -56,6 +58,9 @@ int session_tell_losses(struct session *s, uint64_t at_ns, bool final)
 		err = insert_lost(s, c, (uint64_t)sure - s->lost_told[c], at_ns);
 		s->lost_told[c] = (uint64_t)sure;
 	}
+	missed = final ? kernel_missed_runs(&s->kernel) - s->missed_before : 0;
+	if (missed && !err)
+		err = insert_lost(s, LEDGER_LOSS_MISSED, missed, at_ns);
 	nested.calls = now.nested - s->counted.nested;
 	if (!err && (nested.calls || final))
 		err = drain_insert(s->drain, &nested.h, sizeof(nested));

@@ -23,6 +23,13 @@ struct table {
 	int widths[COL_NR];
 };
 
+/* As asked for, without the directory of a path. */
+static const char *label_of(const struct replay_result *res)
+{
+	const char *label = res->tested->label;
+	return strchr(label, '/') && res->tested->name ? strstr(label, res->tested->name) : label;
+}
+
 static const struct replay_result *recorded_result(const struct replay_report *r)
 {
 	for (size_t i = 0; i < r->nr_results; i++) {
@@ -46,7 +53,7 @@ static void fill_row(char (*cells)[CELL_MAX], const struct replay_report *r, con
 {
 	const struct run_result *m = &res->measured;
 	const struct split *s = &m->end_split;
-	snprintf(cells[COL_NAME], CELL_MAX, "%.40s%s", res->tested->label, res->is_recorded ? " *" : "");
+	snprintf(cells[COL_NAME], CELL_MAX, "%.40s%s", label_of(res), res->is_recorded ? " *" : "");
 	if (res->error.kind)
 		return;
 	human_nbytes(cells[COL_PEAK], m->peak_resident);
@@ -139,8 +146,8 @@ static void print_verdict(const struct replay_report *r, FILE *out)
 	if (share < SAME_SHARE)
 		fprintf(out, "All of them need the same memory at their peak, %s.\n", largest);
 	else
-		fprintf(out, "%s needs the least memory at its peak, %s: %.0f %% less than %s with %s.\n", best->tested->label,
-			smallest, share * 100, worst->tested->label, largest);
+		fprintf(out, "%s needs the least memory at its peak, %s: %.0f %% less than %s with %s.\n", label_of(best),
+			smallest, share * 100, label_of(worst), largest);
 }
 
 static void print_legend(const struct replay_report *r, FILE *out)
@@ -165,6 +172,6 @@ void replay_table_print(const struct replay_report *r, FILE *out)
 		fprintf(out, "warning: %s\n", r->warnings->list[i]);
 	for (size_t i = 0; i < r->nr_results; i++) {
 		for (size_t k = 0; k < r->results[i].warnings.nr; k++)
-			fprintf(out, "warning: %s %s\n", r->results[i].tested->label, r->results[i].warnings.list[k]);
+			fprintf(out, "warning: %s %s\n", label_of(&r->results[i]), r->results[i].warnings.list[k]);
 	}
 }
