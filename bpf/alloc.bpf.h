@@ -24,6 +24,7 @@ enum { KIND_REALLOC = 3, KIND_FREE = 10 };
 struct open_call {
 	u64 sp0; /* address of the call's return address: names the frame */
 	u64 size, old, align, ptr;
+	u64 ra;  /* return address, where the call may end by a tail jump; else 0 */
 	u32 seq; /* thread_state.seq when the call began */
 	u16 site, func;
 	u8 obj;
@@ -44,7 +45,9 @@ struct thread_state {
 	u32 nr_open;
 	u32 seq;       /* allocation calls of this thread that have ended */
 	u64 last_addr; /* result of the last of them, and its seq */
+	u64 last_sp0;  /* its frame */
 	u32 last_seq;
+	u8 last_obj, last_valid; /* valid: nothing was freed there since by this thread */
 	u8 free_valid, free_obj, free_lost, tail_valid;
 	u64 free_addr, free_sp0, tail_ra;
 	u64 nested_sp0; /* frame of a nested call under way, 0: none */
@@ -242,6 +245,7 @@ static __always_inline int call_open(const struct hit *hit, u8 lost)
 	o->old = loc_value(&site->old, hit->r, 0);
 	o->align = loc_value(&site->align, hit->r, 0);
 	o->ptr = loc_value(&site->ptr, hit->r, 0);
+	o->ra = site->flags & HT_SITE_MAY_TAIL ? user_word(hit->sp0) : 0;
 	o->seq = t->seq;
 	o->site = hit->site_nr;
 	o->func = site->func;
@@ -269,9 +273,14 @@ static __always_inline struct open_call *call_close(const struct hit *hit)
 }
 
 /* A result is out: what frees and wrappers after it must know. */
-static __always_inline void result_note(struct thread_state *t, u64 addr)
+static __always_inline void result_note(const struct hit *hit, u64 addr)
 {
+	struct thread_state *t = hit->thread;
+
 	t->seq++;
+	t->last_sp0 = hit->sp0;
+	t->last_obj = hit->site->obj;
+	t->last_valid = 1;
 	t->last_addr = addr;
 	t->last_seq = t->seq;
 	t->tail_valid = 0;
@@ -309,14 +318,36 @@ static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, 
 	return 0;
 }
 
+/* The call that `o` began has this result. */
+static __always_inline void call_finish(const struct hit *hit, struct open_call *o, u64 addr)
+{
+	struct thread_state *t = hit->thread;
+	const struct ht_site *began;
+	u64 size;
+	u32 nr;
+
+	if (t->last_seq > o->seq && t->last_addr == addr) {
+		count_nested(); /* a wrapper: the inner call owns the event */
+		return;
+	}
+	result_note(hit, addr);
+	if (o->lost)
+		return;
+	size = o->size;
+	nr = o->site;
+	began = bpf_map_lookup_elem(&sites, &nr);
+	if (!began)
+		return;
+	if (alloc_emit(o->site, began->kind, addr, size, o->old, o->align))
+		count_lost(HT_LOSS_RING_FULL, 1);
+}
+
 static __always_inline void role_finish(const struct hit *hit)
 {
 	const struct ht_site *site = hit->site;
 	struct thread_state *t = hit->thread;
 	struct open_call *o = call_close(hit);
-	const struct ht_site *began;
-	u64 addr, size;
-	u32 nr;
+	u64 addr;
 
 	if (t->nested_sp0 == hit->sp0)
 		t->nested_sp0 = 0;
@@ -325,20 +356,7 @@ static __always_inline void role_finish(const struct hit *hit)
 	addr = loc_value(&site->ptr, hit->r, o->ptr);
 	if (site->ptr.xform == HT_XFORM_DEREF)
 		addr = addr ? 0 : user_word(o->ptr);
-	if (t->last_seq > o->seq && t->last_addr == addr) {
-		count_nested(); /* a wrapper: the inner call owns the event */
-		return;
-	}
-	result_note(t, addr);
-	if (o->lost)
-		return;
-	size = site->size.from == HT_FROM_STASH ? o->size : size_value(site, hit->r, o->size);
-	nr = o->site;
-	began = bpf_map_lookup_elem(&sites, &nr);
-	if (!began)
-		return;
-	if (alloc_emit(o->site, began->kind, addr, size, o->old, o->align))
-		count_lost(HT_LOSS_RING_FULL, 1);
+	call_finish(hit, o, addr);
 }
 
 static __always_inline void role_stash(const struct hit *hit)
@@ -477,11 +495,35 @@ static __always_inline void role_free(const struct hit *hit)
 	} else if (!(inner && t->free_lost)) {
 		count_lost(HT_LOSS_RING_FULL, 1);
 	}
+	if (t->last_addr == addr)
+		t->last_valid = 0;
 	t->free_valid = 1;
 	t->free_lost = !e;
 	t->free_addr = addr;
 	t->free_sp0 = hit->sp0;
 	t->free_obj = hit->site->obj;
+}
+
+/* An open call of this allocator that tail-jumped into the function at hand: same frame, same caller. */
+static __always_inline int ends_by_tail(const struct hit *hit)
+{
+	struct thread_state *t = hit->thread;
+	u32 top = t->nr_open - 1;
+	struct open_call *o;
+
+	if (top >= HT_OPEN_MAX)
+		return 0;
+	o = &t->open[top];
+	return o->ra && o->sp0 == hit->sp0 && o->obj == hit->site->obj && o->func != hit->site->func &&
+	       o->ra == user_word(hit->sp0);
+}
+
+/* A wrapper that is itself recorded by one trap: the call inside it gave this address last, from deeper on the stack. */
+static __always_inline int is_wrapper(const struct hit *hit, u64 addr)
+{
+	struct thread_state *t = hit->thread;
+
+	return t->last_addr == addr && t->last_obj != hit->site->obj && t->last_sp0 <= hit->sp0 && t->last_valid;
 }
 
 /* One-trap allocation: size and result are both known here. */
@@ -490,11 +532,23 @@ static __always_inline void role_one_alloc(const struct hit *hit)
 	const struct ht_site *site = hit->site;
 	u64 addr = loc_value(&site->ptr, hit->r, 0);
 
+	if (ends_by_tail(hit)) {
+		struct open_call *o = call_close(hit);
+
+		if (o)
+			call_finish(hit, o, addr);
+		return;
+	}
+	if (is_wrapper(hit, addr)) {
+		hit->thread->last_valid = 0;
+		count_nested();
+		return;
+	}
 	if (call_is_nested(hit)) {
 		count_nested();
 		return;
 	}
-	result_note(hit->thread, addr);
+	result_note(hit, addr);
 	if (alloc_emit(hit->site_nr, site->kind, addr, size_value(site, hit->r, 0), loc_value(&site->old, hit->r, 0),
 		       loc_value(&site->align, hit->r, 0)))
 		count_lost(HT_LOSS_RING_FULL, 1);

@@ -88,7 +88,8 @@ static int make_all(struct launched *l, const struct plan *plan, const struct la
 	uint64_t nr_slots = head->nr_slots + 1ull;
 	int err = make_control(l, plan, opts);
 	if (!err)
-		err = make_memory(l, CONTROL_FD_SLOTS, "heaptape-slots", nr_slots * sizeof(struct control_slot), r, &l->slots);
+		err = make_memory(l, CONTROL_FD_SLOTS, "heaptape-slots", nr_slots * sizeof(struct control_slot), r,
+				  &l->slots);
 	if (!err)
 		err = make_memory(l, CONTROL_FD_STACKS, "heaptape-stacks",
 				  (head->nr_stacks + 1ull) * CONTROL_STACK_NBYTES, r, NULL);
@@ -102,8 +103,8 @@ static int make_all(struct launched *l, const struct plan *plan, const struct la
 					  (uint64_t)MARKS_BLOCKS_MAX * MARKS_BLOCK_NBYTES, rw, &l->marks);
 	}
 	if (!err && opts->flags & CONTROL_VERIFY) {
-		err = make_memory(l, CONTROL_FD_SHADOW_DIR, "heaptape-shadow-dir", dir + SHADOW_DIR_NR * sizeof(uint32_t), r,
-				  NULL);
+		err = make_memory(l, CONTROL_FD_SHADOW_DIR, "heaptape-shadow-dir",
+				  dir + SHADOW_DIR_NR * sizeof(uint32_t), r, NULL);
 		if (!err)
 			err = make_memory(l, CONTROL_FD_SHADOW, "heaptape-shadow",
 					  (uint64_t)SHADOW_BLOCKS_MAX * SHADOW_BLOCK_NBYTES, r, NULL);

@@ -137,7 +137,7 @@ static int look(struct session *s)
 		return err;
 	uint64_t own_anon = anon > heap_anon ? anon - heap_anon : 0;
 	s->heap_shared = s->resident - heap_anon;
-	/* What is not heap hardly changes; where it has (an allocator with memory inside its own object), the more counts. */
+	/* What is not heap hardly changes; where it has (an allocator with memory in its own object), the more counts. */
 	s->own_anon = own_anon > s->own_anon ? own_anon : s->own_anon;
 	if (s->sampled_anon > s->own_anon)
 		note_peak(s, s->sampled_anon - s->own_anon + s->heap_shared);

@@ -2,6 +2,8 @@
 /* Failures of runs, in words. */
 #include "replay/measure_error.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,8 +60,8 @@ static void error_of_player(struct run_error *e, const struct control *c, const 
 		run_error_set(e, "thread", "a thread could not be started: %s", strerror((int)c->error_detail));
 		break;
 	case CONTROL_ERR_SETUP:
-		run_error_set(e, c->error_detail == 12 ? "out_of_memory" : "setup", "the player could not map its tables: %s",
-			      strerror((int)c->error_detail));
+		run_error_set(e, c->error_detail == ENOMEM ? "out_of_memory" : "setup",
+			      "the player could not map its tables: %s", strerror((int)c->error_detail));
 		break;
 	default:
 		run_error_set(e, "marks", "0x%llx: the heap is spread over more address space than can be followed", addr);
@@ -71,7 +73,7 @@ static void error_of_signal(struct run_error *e, const struct launched *l)
 	int sig = WTERMSIG(l->status);
 	const char *name = sigabbrev_np(sig);
 	uint64_t nr_done = 0;
-	if (sig == 9) {
+	if (sig == SIGKILL) {
 		run_error_set(e, "killed", "the player was killed (SIGKILL), by the kernel if memory ran out");
 		return;
 	}

@@ -71,8 +71,9 @@ static int collect_objects(const struct launched *l, uint32_t nr_slots, struct s
 	*nr_ret = nr;
 	for (uint32_t i = 0; i < nr_slots; i++) {
 		const struct control_slot *s = &l->slots[i];
+		uint64_t usable = l->usable[i] > s->size ? l->usable[i] : s->size;
 		if (s->addr)
-			*objs++ = (struct split_object){ s->addr, s->size, l->usable[i] > s->size ? l->usable[i] : s->size };
+			*objs++ = (struct split_object){ s->addr, s->size, usable };
 	}
 	return 0;
 }

@@ -80,6 +80,20 @@ static void plan_mapping(struct builder *b, const struct tape_event *ev)
 	b->err = b->err ? b->err : err;
 }
 
+/* The recorder looks at the resident set every now and then; at checkpoints between two looks it is interpolated. */
+static void plan_rss(struct builder *b, const struct tape_event *ev)
+{
+	for (uint32_t i = b->rss_checkpoint; i < b->checkpoint && b->rss_nbytes != UINT64_MAX; i++) {
+		struct plan_checkpoint *c = &b->plan->checkpoints[i];
+		double share = ev->ns > b->rss_ns ? (double)(c->ns - b->rss_ns) / (double)(ev->ns - b->rss_ns) : 0;
+		double grown = (double)ev->addr - (double)b->rss_nbytes;
+		c->recorded_anon_nbytes = (uint64_t)((double)b->rss_nbytes + share * grown);
+	}
+	b->rss_nbytes = ev->addr;
+	b->rss_ns = ev->ns;
+	b->rss_checkpoint = b->checkpoint;
+}
+
 static void plan_event(struct builder *b, const struct tape_event *ev)
 {
 	b->now_ns = clock_correct(&b->clock, ev->ns);
@@ -93,7 +107,7 @@ static void plan_event(struct builder *b, const struct tape_event *ev)
 	case TAPE_THREAD_START: builder_thread_start(b, ev); break;
 	case TAPE_THREAD_NAME: builder_thread_name(b, ev); break;
 	case TAPE_THREAD_EXIT: builder_thread_exit(b, ev); break;
-	case TAPE_RSS: b->recorded_anon = ev->addr; break;
+	case TAPE_RSS: plan_rss(b, ev); break;
 	case TAPE_STEER: b->facts->nr_steers++; break;
 	case TAPE_FAULT:
 		if (b->touch)
@@ -149,6 +163,7 @@ static void take_survey(struct builder *b)
 	uint64_t duration = tape_reader_meta_u64(b->reader, "duration_ns", 0);
 	f->first_ns = s->first_ns;
 	f->last_ns = duration > s->last_ns ? duration : s->last_ns;
+	f->start_anon_nbytes = tape_reader_meta_u64(b->reader, "start.rss_anon", 0);
 	f->nr_nested = s->nr_nested;
 	f->nr_execs = s->nr_execs;
 	f->nr_lost = s->nr_lost;
@@ -191,7 +206,7 @@ static int prepare(struct builder *b)
 	b->strict = b->opts->order == PLAN_ORDER_STRICT;
 	b->window = UINT32_MAX; /* the first window opened is 0 */
 	b->prev.thread = b->join = NO_THREAD;
-	b->recorded_anon = UINT64_MAX;
+	b->rss_nbytes = UINT64_MAX;
 	b->faults_need_write = b->survey.nr_write_faults != 0;
 	if (b->opts->touch == PLAN_TOUCHING_FAULTS && b->survey.nr_faults) {
 		b->touch = touch_new();

@@ -60,6 +60,7 @@ struct plan_facts {
 	uint64_t peak_nbytes;            /* of live bytes */
 	uint64_t peak_touched_nbytes;    /* of live bytes that the player will touch */
 	uint32_t peak_checkpoint;        /* the one with most live bytes */
+	uint64_t start_anon_nbytes;      /* of the recorded process when recording began */
 	uint8_t recorded_alloc;          /* allocator number that made most calls, TAPE_NO_ALLOC: none */
 	struct touch_sums touched;       /* of large objects */
 	uint64_t touched_small_nbytes;   /* small objects, or all where nothing is known: written whole */

@@ -105,7 +105,8 @@ struct builder {
 	struct tape_clock clock;
 	uint64_t now_ns; /* of the event, corrected */
 	uint64_t live_nbytes, small_nbytes;
-	uint64_t recorded_anon;
+	uint64_t rss_nbytes, rss_ns;  /* the last TAPE_RSS; UINT64_MAX bytes: none yet */
+	uint32_t rss_checkpoint;      /* the first checkpoint behind it */
 	uint64_t ordinal;
 };
 

@@ -65,7 +65,7 @@ enum plan_flag {
 	PLAN_SIZED = 16,      /* PLAN_DELETE: the object was born by a plain operator new of just this size */
 };
 
-#define PLAN_TOUCH_SHIFT 40
+#define PLAN_TOUCH_SHIFT 44 /* objects up to 16 TiB, 4 GiB an operation */
 #define PLAN_TOUCH_OFFSET_MASK ((1ull << PLAN_TOUCH_SHIFT) - 1)
 #define PLAN_TOUCH_COUNT_MAX ((1u << (64 - PLAN_TOUCH_SHIFT)) - 1)
 
@@ -100,7 +100,7 @@ struct plan_checkpoint {
 	uint64_t ns;       /* as on the tape */
 	uint64_t clock_ns; /* the same, corrected for the cost of the traps */
 	uint64_t live_nbytes, live_nr;
-	uint64_t recorded_anon_nbytes; /* last resident set on the tape before ns, UINT64_MAX: none */
+	uint64_t recorded_anon_nbytes; /* anonymous memory of the recorded process, UINT64_MAX: not on the tape */
 	uint32_t arrivals;             /* threads that stop here after having run since the checkpoint before */
 	uint32_t reserved;
 };

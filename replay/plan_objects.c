@@ -84,7 +84,7 @@ static void object_born(struct builder *b, struct thread *th, uint32_t slot, con
 {
 	struct plan_object *o = &b->heap.objects[slot];
 	o->size = ev->size;
-	o->large = is_large(b, ev->size) && ev->size;
+	o->large = is_large(b, ev->size) && touch_can_follow(ev->addr, ev->size);
 	add_live(b, ev->size);
 	if (o->large) {
 		struct touch_target to = { b, th, slot };
@@ -105,7 +105,7 @@ static void object_gone(struct builder *b, uint32_t slot, uint64_t addr)
 	const struct plan_object *o = &b->heap.objects[slot];
 	b->live_nbytes -= o->size;
 	if (o->large)
-		touch_death(b->touch, addr);
+		touch_death(b->touch, slot, addr);
 	else
 		b->small_nbytes -= o->size;
 }

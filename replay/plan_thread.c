@@ -127,7 +127,7 @@ static void close_checkpoint(struct builder *b, uint64_t ns)
 		c->clock_ns = b->clock.last_ns;
 	c->live_nbytes = b->live_nbytes;
 	c->live_nr = b->facts->nr_live;
-	c->recorded_anon_nbytes = b->recorded_anon;
+	c->recorded_anon_nbytes = b->rss_nbytes; /* until the next figure comes */
 	if (b->live_nbytes >= b->plan->checkpoints[b->facts->peak_checkpoint].live_nbytes)
 		b->facts->peak_checkpoint = b->checkpoint;
 	b->checkpoint++;

@@ -111,7 +111,8 @@ static void set_up(int argc, char **argv, char **envp)
 	struct stat st;
 	if (fstat(CONTROL_FD, &st) || (size_t)st.st_size < sizeof(struct control))
 		return; /* started by hand: main says so */
-	struct control *c = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, CONTROL_FD, 0);
+	struct control *c = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+				 CONTROL_FD, 0);
 	if (c == MAP_FAILED || c->magic != CONTROL_MAGIC)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* nobody measures an orphan */

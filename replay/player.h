@@ -92,7 +92,8 @@ uint64_t player_cpu_ns(void); /* CPU time of the process */
 extern __thread uint32_t player_cpu; /* recorded CPU, UINT32_MAX: not known */
 void player_move(uint32_t cpu);
 
-/* player_verify.c: full runs only. verify_birth and verify_realloc come before the object is written to, verify_touched after. */
+/* player_verify.c: full runs only. verify_birth and verify_realloc come before the object is written to,
+ * verify_touched after. */
 void player_mark_held(const struct run *r, const struct plan_op *op, uint64_t addr, uint64_t size);
 void verify_birth(const struct run *r, const struct plan_op *op, uint64_t addr, uint64_t size);
 void verify_touched(uint64_t addr, uint64_t size);

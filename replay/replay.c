@@ -130,50 +130,6 @@ static int run_once(const struct plan *plan, const struct cpu_map *map, const st
 
 /* ---- many runs ---- */
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-static struct figures figures_of(uint64_t *values, size_t nr)
-{
-	qsort(values, nr, sizeof(*values), compare_u64);
-	uint64_t median = nr % 2 ? values[nr / 2] : values[nr / 2 - 1] + (values[nr / 2] - values[nr / 2 - 1]) / 2;
-	return (struct figures){ median, values[0], values[nr - 1] };
-}
-
-enum metric { METRIC_WALL, METRIC_CPU, METRIC_FAULTS, METRIC_PEAK, METRIC_END };
-
-static uint64_t metric_of(const struct run_result *r, enum metric metric)
-{
-	switch (metric) {
-	case METRIC_WALL: return r->wall_ns;
-	case METRIC_CPU: return r->cpu_ns;
-	case METRIC_FAULTS: return r->page_faults;
-	case METRIC_PEAK: return r->peak_resident;
-	default: return r->end_resident;
-	}
-}
-
-static int summarise(struct replay_result *r)
-{
-	struct figures *const to[] = { &r->wall_ns, &r->cpu_ns, &r->page_faults, &r->peak_resident, &r->end_resident };
-	uint64_t *values = calloc(r->nr_timed + 1u, sizeof(*values));
-	if (!values)
-		return -ENOMEM;
-	for (int m = METRIC_WALL; m <= METRIC_END; m++) {
-		size_t nr = 0;
-		for (unsigned i = 0; i < r->nr_timed; i++)
-			values[nr++] = metric_of(&r->timed[i], (enum metric)m);
-		if (m >= METRIC_PEAK)
-			values[nr++] = metric_of(&r->measured, (enum metric)m);
-		*to[m] = figures_of(values, nr);
-	}
-	free(values);
-	return 0;
-}
-
 static void take_latencies(struct replay_result *r, const struct run_result *run)
 {
 	static const double q[] = { [LATENCY_P50] = 0.5, [LATENCY_P99] = 0.99, [LATENCY_P999] = 0.999 };
@@ -224,7 +180,9 @@ static int run_allocator(const struct plan *plan, const struct cpu_map *map, con
 	if (!err && !r->error.kind && opts->latency)
 		err = run_aside(plan, map, opts, r, CONTROL_LATENCY, "taking latencies");
 	if (!err && !r->error.kind)
-		err = summarise(r);
+		err = compare_runs(r);
+	if (!err && !r->error.kind && r->is_recorded)
+		compare_recorded(r, plan);
 	return err;
 }
 

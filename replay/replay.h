@@ -62,6 +62,10 @@ struct replay_result {
 	struct figures peak_resident, end_resident;  /* of all runs; the result's own figure is the measuring run's */
 	bool has_latency, verified;
 	double latency_ns[CONTROL_HIST_NR][LATENCY_NR];
+	/* The recorded allocator: its replayed memory against the recorded process's, at the checkpoints. Shares. */
+	bool has_fidelity;
+	double fidelity_mean, fidelity_worst; /* mean without sign, worst with */
+	uint64_t fidelity_worst_ns;
 	struct text_list warnings; /* of this allocator */
 };
 
@@ -69,6 +73,10 @@ struct replay_result {
 int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
 	       struct replay_result *results, size_t nr_results);
 void replay_result_free(struct replay_result *r);
+
+/* compare.c */
+int compare_runs(struct replay_result *r); /* fills the figures; 0 or -ENOMEM */
+void compare_recorded(struct replay_result *r, const struct plan *plan);
 
 /* replay_warn.c: what a reader of any result has to know. 0 or -ENOMEM. */
 int replay_warn_tape(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Warnings: what a reader of a result has to know about the tape, this machine and the allocator. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,16 +28,20 @@ static int warn_losses(const struct plan_facts *f, struct text_list *to)
 {
 	int err = 0;
 	if (f->nr_lost)
-		err |= text_list_add(to, "%llu calls were lost in recording, between %.3f s and %.3f s: objects born or freed then "
-					 "are missing or live too long", (unsigned long long)f->nr_lost,
-				     seconds(f->lost_from_ns), seconds(f->lost_to_ns));
+		err |= text_list_add(to,
+				     "%" PRIu64 " calls were lost in recording, between %.3f s and %.3f s: objects "
+				     "born or freed then are missing or live too long",
+				     f->nr_lost, seconds(f->lost_from_ns), seconds(f->lost_to_ns));
 	if (f->nr_implied_frees)
-		err |= text_list_add(to, "%llu objects ended without a recorded free; they are freed when their address is used again",
-				     (unsigned long long)f->nr_implied_frees);
+		err |= text_list_add(to,
+				     "%" PRIu64 " objects ended without a recorded free; they are freed when their "
+				     "address is used again",
+				     f->nr_implied_frees);
 	if (f->nr_unknown_frees || f->nr_unknown_reallocs)
-		err |= text_list_add(to, "%llu frees of blocks that were born before the recording are left out, and %llu reallocs "
-					 "of such blocks are played as malloc", (unsigned long long)f->nr_unknown_frees,
-				     (unsigned long long)f->nr_unknown_reallocs);
+		err |= text_list_add(to,
+				     "%" PRIu64 " frees of blocks that were born before the recording are left out, "
+				     "and %" PRIu64 " reallocs of such blocks are played as malloc",
+				     f->nr_unknown_frees, f->nr_unknown_reallocs);
 	return err;
 }
 
@@ -45,44 +50,63 @@ static int warn_content(const struct plan *plan, struct text_list *to)
 	const struct plan_facts *f = &plan->facts;
 	int err = 0;
 	if (f->nr_execs)
-		err |= text_list_add(to, "the target replaced its program %llu times (exec); replayed is what follows the last, from "
-					 "%.3f s", (unsigned long long)f->nr_execs, seconds(f->first_ns));
+		err |= text_list_add(to,
+				     "the target replaced its program %" PRIu64 " times (exec); replayed is what "
+				     "follows the last, from %.3f s",
+				     f->nr_execs, seconds(f->first_ns));
 	if (plan->head.touch == PLAN_TOUCHING_FAULTS && !f->nr_faults)
-		err |= text_list_add(to, "the tape has no page faults: all memory is taken to have been touched, calloc's too");
+		err |= text_list_add(to, "the tape has no page faults: all memory is taken to have been touched, "
+					 "calloc's too");
 	if (f->nr_steers)
-		err |= text_list_add(to, "%llu calls that steer the recorded allocator (mallctl, malloc_trim ...) are left out",
-				     (unsigned long long)f->nr_steers);
+		err |= text_list_add(to,
+				     "%" PRIu64 " calls that steer the recorded allocator (mallctl, malloc_trim ...) "
+				     "are left out",
+				     f->nr_steers);
 	if (f->own_calls_assumed)
-		err |= text_list_add(to, "%llu calls were taken for the thread library's own by their size alone and left out: the tape "
-					 "has neither call stacks nor mappings", (unsigned long long)f->nr_own_calls);
+		err |= text_list_add(to,
+				     "%" PRIu64 " calls were taken for the thread library's own by their size alone "
+				     "and left out: the tape has neither call stacks nor mappings",
+				     f->nr_own_calls);
 	return err;
+}
+
+/* The recorded setting and ours, where both are known and differ. */
+static int warn_huge_pages(const char *recorded, struct text_list *to)
+{
+	char here[128] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	if (!f)
+		return 0;
+	char *line = fgets(here, sizeof(here), f);
+	fclose(f);
+	/* "always [madvise] never" */
+	char *open = line ? strchr(line, '[') : NULL, *close = open ? strchr(open, ']') : NULL;
+	if (!recorded || !close)
+		return 0;
+	*close = '\0';
+	if (strstr(recorded, open + 1))
+		return 0;
+	return text_list_add(to, "transparent huge pages: '%s' when recorded, '%s' here", recorded, open + 1);
 }
 
 static int warn_machine(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to)
 {
 	uint64_t page_size = tape_reader_meta_u64(r, "machine.page_size", PAGE_SIZE_RECORDED_DEFAULT);
-	const char *thp = tape_reader_meta(r, "machine.thp");
-	char here[128] = "";
 	int err = 0;
 	if (!map->nr_told)
-		err |= text_list_add(to, "the tape does not tell how many CPUs its machine had; allocators see this one's %u",
+		err |= text_list_add(to,
+				     "the tape does not tell how many CPUs its machine had; allocators see this "
+				     "one's %u",
 				     map->nr_here);
 	if (map->shared && plan->head.placement != PLAN_PLACE_OFF)
-		err |= text_list_add(to, "%u recorded CPUs are played on %u: recorded CPU n on the (n modulo %u)-th of this machine; "
-					 "threads that ran side by side take turns here", map->nr, map->nr_here, map->nr_here);
+		err |= text_list_add(to,
+				     "%u recorded CPUs are played on %u: recorded CPU n on the (n modulo %u)-th of "
+				     "this machine; threads that ran side by side take turns here",
+				     map->nr, map->nr_here, map->nr_here);
 	if (page_size != (uint64_t)sysconf(_SC_PAGESIZE))
-		err |= text_list_add(to, "recorded with pages of %llu bytes, replayed with %ld", (unsigned long long)page_size,
+		err |= text_list_add(to, "recorded with pages of %" PRIu64 " bytes, replayed with %ld", page_size,
 				     sysconf(_SC_PAGESIZE));
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-	if (f && !fgets(here, sizeof(here), f))
-		here[0] = '\0';
-	if (f)
-		fclose(f);
-	char *open = strchr(here, '['), *close = open ? strchr(open, ']') : NULL;
-	if (close)
-		*close = '\0';
-	if (thp && close && !strstr(thp, open + 1))
-		err |= text_list_add(to, "transparent huge pages: '%s' when recorded, '%s' here", thp, open + 1);
+	err |= warn_huge_pages(tape_reader_meta(r, "machine.thp"), to);
 	return err;
 }
 
@@ -114,13 +138,38 @@ static int warn_functions(struct replay_result *r, const struct plan *plan)
 	for (unsigned fn = 0; fn <= CONTROL_FN_PVALLOC; fn++) {
 		uint64_t nr = plan_uses(plan, fn);
 		if (elsewhere & 1u << fn && nr)
-			err |= text_list_add(&r->warnings, "has no %s of its own: %llu calls went to another object's, as the dynamic "
-							   "linker has it", function_names[fn], (unsigned long long)nr);
+			err |= text_list_add(&r->warnings,
+					     "has no %s of its own: %" PRIu64 " calls went to another object's, as "
+					     "the dynamic linker has it",
+					     function_names[fn], nr);
 	}
 	if (!r->measured.has_usable)
-		err |= text_list_add(&r->warnings, "cannot tell usable sizes (no malloc_usable_size of its own): internal waste is not "
-						   "known and counts as holes");
+		err |= text_list_add(&r->warnings, "cannot tell usable sizes (no malloc_usable_size of its own): "
+						   "internal waste is not known and counts as holes");
 	return err;
+}
+
+#define FIDELITY_GOOD 0.05
+
+/* What most likely explains it, of what is known about the tape. */
+static const char *fidelity_reason(const struct plan_facts *f)
+{
+	if (f->nr_lost)
+		return "calls were lost in recording";
+	if (f->start_anon_nbytes > f->peak_nbytes / 50)
+		return "what was free in the heap when recording began was used first, and is not on the tape";
+	if (!f->nr_faults)
+		return "which memory was touched is not on the tape";
+	return "the program allocates by means that are not replayed, or time and place of its threads matter here";
+}
+
+static int warn_fidelity(struct replay_result *r, const struct plan *plan)
+{
+	double worst = r->fidelity_worst < 0 ? -r->fidelity_worst : r->fidelity_worst;
+	if (!r->has_fidelity || worst <= FIDELITY_GOOD)
+		return 0;
+	return text_list_add(&r->warnings, "replayed is off the recorded memory by up to %.1f %%, at %.3f s: %s",
+			     worst * 100, seconds(r->fidelity_worst_ns), fidelity_reason(&plan->facts));
 }
 
 int replay_warn_result(struct replay_result *r, const struct plan *plan)
@@ -131,18 +180,22 @@ int replay_warn_result(struct replay_result *r, const struct plan *plan)
 	if (r->error.kind)
 		return 0;
 	err |= warn_functions(r, plan);
+	err |= warn_fidelity(r, plan);
 	for (unsigned i = 0; i < r->nr_timed; i++)
 		exit_failed |= r->timed[i].exit_failed;
 	if (exit_failed)
-		err |= text_list_add(&r->warnings, "did not end cleanly when the process exited, after the last measurement");
+		err |= text_list_add(&r->warnings, "did not end cleanly when the process exited, after the last "
+						   "measurement");
 	if (m->nr_foreign_threads)
-		err |= text_list_add(&r->warnings, "runs %u threads of its own; they sleep on real time, not on tape time",
-				     m->nr_foreign_threads);
+		err |= text_list_add(&r->warnings, "runs %u threads of its own; they sleep on real time, not on tape "
+						   "time", m->nr_foreign_threads);
 	if (m->has_split && m->end_split.resident != m->split_kernel_nbytes)
-		err |= text_list_add(&r->warnings, "the split adds up to %llu bytes, the kernel counts %llu",
-				     (unsigned long long)m->end_split.resident, (unsigned long long)m->split_kernel_nbytes);
+		err |= text_list_add(&r->warnings, "the split adds up to %" PRIu64 " bytes, the kernel counts %" PRIu64,
+				     m->end_split.resident, m->split_kernel_nbytes);
 	if (m->has_split && m->end_split.outside)
-		err |= text_list_add(&r->warnings, "%llu live bytes lie outside of all mappings made during the replay (memory set aside "
-						   "in the object itself)", (unsigned long long)m->end_split.outside);
+		err |= text_list_add(&r->warnings,
+				     "%" PRIu64 " live bytes lie outside of all mappings made during the replay "
+				     "(memory set aside in the object itself)",
+				     m->end_split.outside);
 	return err ? -ENOMEM : 0;
 }

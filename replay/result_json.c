@@ -140,6 +140,18 @@ static uint64_t not_applicable(const struct plan_facts *f)
 	return f->nr_unknown_frees + f->nr_steers;
 }
 
+static void add_fidelity(cJSON *to, const struct replay_result *r)
+{
+	if (!r->has_fidelity) {
+		cJSON_AddNullToObject(to, "fidelity");
+		return;
+	}
+	cJSON *o = cJSON_AddObjectToObject(to, "fidelity");
+	cJSON_AddNumberToObject(o, "mean", r->fidelity_mean);
+	cJSON_AddNumberToObject(o, "worst", r->fidelity_worst);
+	add_u64(o, "worst_ns", r->fidelity_worst_ns);
+}
+
 static void add_figures_of_result(cJSON *o, const struct replay_report *rep, const struct replay_result *r)
 {
 	const struct run_result *m = &r->measured;
@@ -155,6 +167,7 @@ static void add_figures_of_result(cJSON *o, const struct replay_report *rep, con
 	add_u64(o, "page_faults", r->page_faults.median);
 	add_u64(o, "not_applicable", not_applicable(&rep->plan->facts));
 	cJSON_AddBoolToObject(o, "verified", r->verified);
+	add_fidelity(o, r);
 	add_latency(o, r);
 	add_spread(o, r);
 	add_runs(o, r);

@@ -39,7 +39,8 @@ struct survey {
 	bool own_calls_assumed; /* told by size alone: the tape has neither stacks nor mappings */
 };
 
-/* Reads the tape to its end and rewinds it. 0, or what the reader returned, or -ENOMEM. Free in any case. progress may be NULL. */
+/* Reads the tape to its end and rewinds it. 0, or what the reader returned, or -ENOMEM; free in any case.
+ * progress may be NULL. */
 int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *arg, uint64_t nr_events), void *arg);
 void survey_free(struct survey *s);
 

@@ -220,7 +220,8 @@ static int inspect(struct tested *a, char *why, size_t why_nbytes)
 {
 	struct stat st;
 	if (a->preload && strpbrk(a->path, " :\t\n")) {
-		snprintf(why, why_nbytes, "%s: LD_PRELOAD cannot carry a path with a space or colon; use a link to it", a->path);
+		snprintf(why, why_nbytes, "%s: LD_PRELOAD cannot carry a path with a space or colon; use a link to it",
+			 a->path);
 		return -EINVAL;
 	}
 	int fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -293,7 +294,8 @@ static int parse_settings(struct tested *a, const char *text, char *why, size_t 
 {
 	while (text) {
 		if (!key_length(text)) {
-			snprintf(why, why_nbytes, "'%s': settings are written KEY=VALUE, as in glibc,MALLOC_ARENA_MAX=1", text);
+			snprintf(why, why_nbytes, "'%s': settings are written KEY=VALUE, as in glibc,MALLOC_ARENA_MAX=1",
+				 text);
 			return -EINVAL;
 		}
 		const char *end = strchr(text, ',');
@@ -337,8 +339,9 @@ static int locate(struct tested *a, const char *what, size_t len, char *why, siz
 		return -ENOENT;
 	}
 	list_names(names, sizeof(names));
-	snprintf(why, why_nbytes, "no allocator is called '%s'; names: %s; or the path of a shared object, with a '/' in it",
-		 text, names);
+	snprintf(why, why_nbytes,
+		 "no allocator is called '%s'; names: %s; or the path of a shared object, with a '/' in it", text,
+		 names);
 	return -EINVAL;
 }
 

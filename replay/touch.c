@@ -11,14 +11,18 @@
 #include <string.h>
 
 #define PAGE 4096ull
+#define ADDRESSES_END (1ull << 48) /* what lies behind is no address of user space, unless asked for by hint */
+#define SIZE_END (1ull << 44) /* larger objects are never touched: reserved address space, not memory */
 #define REGION_SHIFT 21
+#define REGION_NBYTES (1ull << REGION_SHIFT)
 #define REGION_PAGES 512u
+#define GIANT_NBYTES (1ull << 30) /* larger objects hang on a list of their own instead of on each of their regions */
 
 struct object {
 	uint64_t addr, size;
 	uint64_t known, assumed;
 	uint32_t slot;
-	uint32_t next_free;
+	uint32_t next; /* of the giants, or of the free ones */
 };
 
 struct region {
@@ -36,7 +40,7 @@ struct touch {
 	struct region **table; /* open addressing */
 	size_t mask, nr;
 	struct object *objects;
-	uint32_t nr_objects, objects_max, free_head;
+	uint32_t nr_objects, objects_max, free_head, giant_head;
 	struct range *fresh; /* sorted, disjoint, not adjacent */
 	size_t nr_fresh, fresh_max;
 	struct touch_sums sums;
@@ -49,7 +53,7 @@ struct touch *touch_new(void)
 	if (!t)
 		return NULL;
 	t->mask = 255;
-	t->free_head = UINT32_MAX;
+	t->free_head = t->giant_head = UINT32_MAX;
 	t->table = calloc(t->mask + 1, sizeof(struct region *));
 	if (!t->table) {
 		free(t);
@@ -74,6 +78,11 @@ void touch_free(struct touch *t)
 }
 
 /* ---- regions ---- */
+
+bool touch_can_follow(uint64_t addr, uint64_t size)
+{
+	return size && size < SIZE_END && addr < ADDRESSES_END - size;
+}
 
 static size_t find_region(struct region *const *table, size_t mask, uint64_t number)
 {
@@ -194,6 +203,12 @@ static bool is_fresh(const struct touch *t, uint64_t addr)
 	return i < t->nr_fresh && t->fresh[i].start <= addr;
 }
 
+static bool range_is_fresh(const struct touch *t, uint64_t start, uint64_t end)
+{
+	size_t i = fresh_search(t, start + 1);
+	return i < t->nr_fresh && t->fresh[i].start <= start && t->fresh[i].end >= end;
+}
+
 static int fresh_add(struct touch *t, uint64_t start, uint64_t end)
 {
 	size_t i = fresh_search(t, start), j = i;
@@ -222,7 +237,7 @@ int touch_map(struct touch *t, uint64_t start, uint64_t nbytes)
 {
 	uint64_t end = (start + nbytes + PAGE - 1) & ~(PAGE - 1);
 	start &= ~(PAGE - 1);
-	if (start >= end)
+	if (start >= end || end > ADDRESSES_END)
 		return 0;
 	clear_resident(t, start, end);
 	return fresh_add(t, start, end);
@@ -239,16 +254,34 @@ int touch_unmap(struct touch *t, uint64_t start, uint64_t nbytes)
 	return touch_map(t, start, nbytes);
 }
 
+/* Pages of [old, end) that are resident, or in doubt, become so at the new place. At most a region. */
+static int move_residency(struct touch *t, uint64_t old, uint64_t end, uint64_t start, bool giant)
+{
+	/* Nothing of it ever faulted, and none of it is in doubt: nothing to look for. */
+	if (!region_at(t, old) && (giant || range_is_fresh(t, old, end)))
+		return 0;
+	for (; old < end; old += PAGE, start += PAGE) {
+		bool in = is_resident(t, old) || (!giant && !is_fresh(t, old));
+		int err = in ? set_resident(t, start) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int touch_move(struct touch *t, uint64_t old, uint64_t old_nbytes, uint64_t start, uint64_t nbytes)
 {
 	if (old == start) /* grown or shrunk in place */
 		return nbytes > old_nbytes ? touch_map(t, start + old_nbytes, nbytes - old_nbytes) :
 					     touch_unmap(t, start + nbytes, old_nbytes - nbytes);
 	int err = touch_map(t, start, nbytes);
-	for (uint64_t off = 0; !err && off < old_nbytes && off < nbytes; off += PAGE) {
-		/* Unknown pages stay in doubt: taken for resident. */
-		if (is_resident(t, old + off) || !is_fresh(t, old + off))
-			err = set_resident(t, start + off);
+	uint64_t kept = old_nbytes < nbytes ? old_nbytes : nbytes, end = old + kept;
+	if (!touch_can_follow(old, kept) || !touch_can_follow(start, kept))
+		return err;
+	for (uint64_t at = old & ~(PAGE - 1); !err && at < end;) {
+		uint64_t region_end = (at | (REGION_NBYTES - 1)) + 1, stop = region_end < end ? region_end : end;
+		err = move_residency(t, at, stop, start + (at - old), kept > GIANT_NBYTES);
+		at = region_end;
 	}
 	return err ? err : touch_unmap(t, old, old_nbytes);
 }
@@ -286,7 +319,7 @@ static int object_new(struct touch *t, uint32_t *index_ret)
 {
 	if (t->free_head != UINT32_MAX) {
 		*index_ret = t->free_head;
-		t->free_head = t->objects[t->free_head].next_free;
+		t->free_head = t->objects[t->free_head].next;
 		return 0;
 	}
 	if (t->nr_objects == t->objects_max) {
@@ -308,24 +341,122 @@ static uint64_t clipped(const struct object *o, uint64_t page)
 	return to > from ? to - from : 0;
 }
 
+/* A run of pages that count as touched at birth, while it is being put together. */
+struct run {
+	uint64_t start, nr; /* as touch_fn has them */
+	touch_fn fn;
+	void *arg;
+};
+
+static int end_run(struct run *run)
+{
+	uint64_t nr = run->nr;
+	run->nr = 0;
+	return nr ? run->fn(run->arg, run->start, nr) : 0;
+}
+
+static int assume_in_region(struct touch *t, struct object *o, uint64_t page, uint64_t end, struct run *run)
+{
+	bool giant = o->size > GIANT_NBYTES;
+	int err = 0;
+	for (; page < end && !err; page += PAGE) {
+		if (!is_resident(t, page) && (giant || is_fresh(t, page))) {
+			err = end_run(run);
+			continue;
+		}
+		if (!run->nr++)
+			run->start = page + PAGE - o->addr;
+		o->assumed += clipped(o, page);
+	}
+	return err;
+}
+
+/* No allocator keeps blocks this large for another use, so what was never seen resident is not: only what was counts. */
+static int assume_in_giant(struct touch *t, struct object *o, struct run *run)
+{
+	uint64_t end = o->addr + o->size;
+	int err = 0;
+	for (size_t i = 0; i <= t->mask && !err; i++) {
+		uint64_t base = t->table[i] ? (t->table[i]->number - 1) << REGION_SHIFT : end;
+		uint64_t from = base > o->addr ? base : o->addr & ~(PAGE - 1);
+		uint64_t to = base + REGION_NBYTES < end ? base + REGION_NBYTES : end;
+		if (from < to)
+			err = assume_in_region(t, o, from, to, run);
+		if (!err)
+			err = end_run(run);
+	}
+	return err;
+}
+
 /* Tells of pages that may have been resident already, run by run. */
 static int assume_touched(struct touch *t, struct object *o, uint64_t from, touch_fn fn, void *arg)
 {
-	uint64_t end = o->addr + o->size, run = 0, nr = 0;
+	struct run run = { .fn = fn, .arg = arg };
+	uint64_t end = o->addr + o->size;
 	int err = 0;
-	for (uint64_t page = (o->addr + from) & ~(PAGE - 1); page < end && !err; page += PAGE) {
-		bool touched = is_resident(t, page) || !is_fresh(t, page);
-		if (touched) {
-			if (!nr++)
-				run = page + PAGE - o->addr;
-			o->assumed += clipped(o, page);
-		}
-		if (nr && (!touched || page + PAGE >= end)) {
-			err = fn(arg, run, nr);
-			nr = 0;
-		}
+	if (o->size > GIANT_NBYTES)
+		return assume_in_giant(t, o, &run);
+	for (uint64_t at = (o->addr + from) & ~(PAGE - 1); at < end && !err;) {
+		uint64_t region_end = (at | (REGION_NBYTES - 1)) + 1, stop = region_end < end ? region_end : end;
+		if (!region_at(t, at) && range_is_fresh(t, at, stop))
+			err = end_run(&run);
+		else
+			err = assume_in_region(t, o, at, stop, &run);
+		at = region_end;
 	}
+	return err ? err : end_run(&run);
+}
+
+static int object_link(struct touch *t, uint32_t index)
+{
+	struct object *o = &t->objects[index];
+	int err = 0;
+	if (o->size > GIANT_NBYTES) {
+		o->next = t->giant_head;
+		t->giant_head = index;
+		return 0;
+	}
+	for (uint64_t n = o->addr >> REGION_SHIFT; n <= (o->addr + o->size - 1) >> REGION_SHIFT && !err; n++)
+		err = region_link(t, n << REGION_SHIFT, index);
 	return err;
+}
+
+static void object_unlink(struct touch *t, uint32_t index)
+{
+	struct object *o = &t->objects[index];
+	if (o->size > GIANT_NBYTES) {
+		uint32_t *link = &t->giant_head;
+		while (*link != index)
+			link = &t->objects[*link].next;
+		*link = o->next;
+		return;
+	}
+	for (uint64_t n = o->addr >> REGION_SHIFT; n <= (o->addr + o->size - 1) >> REGION_SHIFT; n++)
+		region_unlink(region_at(t, n << REGION_SHIFT), index);
+}
+
+static bool holds(const struct object *o, uint64_t addr)
+{
+	return addr >= o->addr && addr < o->addr + o->size;
+}
+
+/*
+ * Number of a large object that holds addr, UINT32_MAX if none does. slot: only the object of this slot (on a false
+ * tape, or while a realloc is under way, several may lie there), or UINT32_MAX.
+ */
+static uint32_t object_at(const struct touch *t, uint64_t addr, uint32_t slot)
+{
+	const struct region *r = region_at(t, addr);
+	for (uint32_t i = 0; r && i < r->nr; i++) {
+		const struct object *o = &t->objects[r->objects[i]];
+		if (holds(o, addr) && (slot == UINT32_MAX || o->slot == slot))
+			return r->objects[i];
+	}
+	for (uint32_t i = t->giant_head; i != UINT32_MAX; i = t->objects[i].next) {
+		if (holds(&t->objects[i], addr) && (slot == UINT32_MAX || t->objects[i].slot == slot))
+			return i;
+	}
+	return UINT32_MAX;
 }
 
 int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, uint64_t kept, touch_fn fn, void *arg)
@@ -336,8 +467,7 @@ int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, ui
 		return err;
 	struct object *o = &t->objects[index];
 	*o = (struct object){ .addr = addr, .size = size, .slot = slot };
-	for (uint64_t n = addr >> REGION_SHIFT; n <= (addr + size - 1) >> REGION_SHIFT && !err; n++)
-		err = region_link(t, n << REGION_SHIFT, index);
+	err = object_link(t, index);
 	if (err)
 		return err;
 	o->assumed = kept < size ? kept : size;
@@ -350,50 +480,42 @@ int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, ui
 	return err;
 }
 
-void touch_death(struct touch *t, uint64_t addr)
+void touch_death(struct touch *t, uint32_t slot, uint64_t addr)
 {
-	struct region *r = region_at(t, addr);
-	for (uint32_t i = 0; r && i < r->nr; i++) {
-		uint32_t index = r->objects[i];
-		struct object *o = &t->objects[index];
-		if (o->addr != addr)
-			continue;
-		t->sums.known += o->known;
-		t->sums.assumed += o->assumed;
-		t->sums.untouched += o->size - o->known - o->assumed;
-		t->live_touched -= o->known + o->assumed;
-		for (uint64_t n = addr >> REGION_SHIFT; n <= (addr + o->size - 1) >> REGION_SHIFT; n++)
-			region_unlink(region_at(t, n << REGION_SHIFT), index);
-		o->addr = 0;
-		o->next_free = t->free_head;
-		t->free_head = index;
+	uint32_t index = object_at(t, addr, slot);
+	if (index == UINT32_MAX)
 		return;
-	}
+	struct object *o = &t->objects[index];
+	t->sums.known += o->known;
+	t->sums.assumed += o->assumed;
+	t->sums.untouched += o->size - o->known - o->assumed;
+	t->live_touched -= o->known + o->assumed;
+	object_unlink(t, index);
+	o->addr = 0;
+	o->next = t->free_head;
+	t->free_head = index;
 }
 
 int touch_fault(struct touch *t, uint64_t addr, uint32_t *slot_ret, uint64_t *offset_ret)
 {
+	if (addr >= ADDRESSES_END)
+		return 0;
 	bool again = is_resident(t, addr);
 	int err = set_resident(t, addr);
-	if (err)
+	uint32_t index = object_at(t, addr, UINT32_MAX);
+	if (err || index == UINT32_MAX)
 		return err;
-	const struct region *r = region_at(t, addr);
-	for (uint32_t i = 0; i < r->nr; i++) {
-		struct object *o = &t->objects[r->objects[i]];
-		if (addr < o->addr || addr >= o->addr + o->size)
-			continue;
-		uint64_t nbytes = clipped(o, addr & ~(PAGE - 1));
-		uint64_t left = o->size - o->known - o->assumed;
-		if (again) /* reclaimed or dropped unseen: counted when it came the first time */
-			nbytes = 0;
-		nbytes = nbytes < left ? nbytes : left;
-		o->known += nbytes;
-		t->live_touched += nbytes;
-		*slot_ret = o->slot;
-		*offset_ret = (addr & ~(PAGE - 1)) + PAGE - o->addr;
-		return 1;
-	}
-	return 0;
+	struct object *o = &t->objects[index];
+	uint64_t nbytes = clipped(o, addr & ~(PAGE - 1));
+	uint64_t left = o->size - o->known - o->assumed;
+	if (again) /* reclaimed or dropped unseen: counted when it came the first time */
+		nbytes = 0;
+	nbytes = nbytes < left ? nbytes : left;
+	o->known += nbytes;
+	t->live_touched += nbytes;
+	*slot_ret = o->slot;
+	*offset_ret = (addr & ~(PAGE - 1)) + PAGE - o->addr;
+	return 1;
 }
 
 uint64_t touch_live_nbytes(const struct touch *t)
@@ -405,7 +527,7 @@ void touch_finish(struct touch *t, struct touch_sums *sums_ret)
 {
 	for (uint32_t i = 0; i < t->nr_objects; i++) {
 		if (t->objects[i].addr)
-			touch_death(t, t->objects[i].addr);
+			touch_death(t, t->objects[i].slot, t->objects[i].addr);
 	}
 	*sums_ret = t->sums;
 }

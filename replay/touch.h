@@ -34,12 +34,14 @@ int touch_move(struct touch *t, uint64_t old, uint64_t old_nbytes, uint64_t star
 /* A run of touched pages: the first one begins at `offset` - 4096 relative to the object (it may lie in front of it). */
 typedef int (*touch_fn)(void *arg, uint64_t offset, uint64_t nr);
 
+/* False for what cannot be an object of user space (a false tape), or is no memory; not to be born here then. */
+bool touch_can_follow(uint64_t addr, uint64_t size);
 /*
  * A large object is born (or resized: `kept` bytes at its start hold what the old one held, which the
  * allocator has moved). fn is told of what counts as touched at once. 0, -ENOMEM, or what fn returned.
  */
 int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, uint64_t kept, touch_fn fn, void *arg);
-void touch_death(struct touch *t, uint64_t addr);
+void touch_death(struct touch *t, uint32_t slot, uint64_t addr);
 /* A page fault: 1 with the object and the page's offset as touch_fn has it, 0 if it hits no large object, -ENOMEM. */
 int touch_fault(struct touch *t, uint64_t addr, uint32_t *slot_ret, uint64_t *offset_ret);
 /* Bytes of live large objects touched so far, known and assumed. */

@@ -105,7 +105,7 @@ word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
-word_bench() { bash "$ROOT/tests/bench/record.sh"; }
+word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
 
 words=("$@")
 [ ${#words[@]} -gt 0 ] || words=(ci)

@@ -19,6 +19,8 @@ static const struct command_option options[] = {
 	{ "force", 'f', NULL, "overwrite FILE" },
 	{ "duration", 'd', "TIME", "end after TIME (30s, 5m); otherwise at Ctrl-C, SIGTERM or the target's end" },
 	{ "backend", 0, "NAME", "auto, multi (uprobe_multi, Linux 6.6 and later) or perf (perf events, older kernels)" },
+	{ "plans", 0, "auto|simple", "auto: the cheapest probe plans that a check with known calls bears out; simple: those that\n"
+				    "need no check (entry and return of each function)" },
 	{ "mappings", 0, "on|off", "record mmap, munmap, mremap, brk, madvise (default on; costs every process of the\n"
 				   "machine 30 to 60 ns a system call while recording)" },
 	{ "faults", 0, "on|off", "record which pages the target touches first (default on)" },
@@ -30,7 +32,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
 
 struct record_args {
 	struct session_opts session;
@@ -96,6 +98,11 @@ static int take_option(const struct command *cmd, int option, const char *value,
 			err = command_usage_error(cmd, "--duration wants a time such as 30s or 5m, not '%s'", value);
 		break;
 	case OPT_BACKEND: err = parse_backend(cmd, value, &so->backend); break;
+	case OPT_PLANS:
+		so->simple_plans = !strcmp(value, "simple");
+		if (!so->simple_plans && strcmp(value, "auto") != 0)
+			err = command_usage_error(cmd, "--plans is auto or simple, not '%s'", value);
+		break;
 	case OPT_MAPPINGS: err = parse_on_off(cmd, "mappings", value, &so->mappings); break;
 	case OPT_FAULTS: err = parse_on_off(cmd, "faults", value, &so->faults); break;
 	case OPT_BUFFER: err = parse_buffer(cmd, value, &so->ring_nbytes); break;

@@ -37,8 +37,10 @@ static const struct command_option options[] = {
 	{ "order", 0, "deps|strict",
 	  "deps: threads wait only where an object passes from one to another (default). strict: every event in\n"
 	  "the tape's order." },
-	{ "pace", 0, "max|1x|Nx", "max: as fast as it goes (default). 1x: with the recorded pauses; 10x: ten times faster." },
-	{ "clock", 0, "tape|real", "What allocators read as the time: tape time (default), so that they purge as recorded; or real." },
+	{ "pace", 0, "max|1x|Nx",
+	  "max: as fast as it goes (default). 1x: with the recorded pauses; 10x: ten times faster." },
+	{ "clock", 0, "tape|real",
+	  "What allocators read as the time: tape time (default), so that they purge as recorded; or real." },
 	{ "touch", 0, "faults|all|none|first",
 	  "What is written of each object: what the tape's page faults tell (default); everything; nothing; the\n"
 	  "first byte." },
@@ -260,8 +262,8 @@ static int refuse_memory(const struct replay_args *args, const struct plan *plan
 	bool touches = plan->head.touch == PLAN_TOUCHING_FAULTS || plan->head.touch == PLAN_TOUCHING_ALL;
 	if (args->force || !touches || !available || needed <= available)
 		return 0;
-	message_error("%s: at its peak %s are live and touched, %s are free here; use a larger machine, or -f to try all the same",
-		      args->path, human_nbytes(a, needed), human_nbytes(b, available));
+	message_error("%s: at its peak %s are live and touched, %s are free here; use a larger machine, or -f to try "
+		      "all the same", args->path, human_nbytes(a, needed), human_nbytes(b, available));
 	return -ENOMEM;
 }
 
@@ -272,8 +274,8 @@ static int explain_plan_error(const struct replay_args *args, const struct tape_
 	if (err == -ENODATA)
 		message_error("%s: no allocation call on this tape, nothing to replay", args->path);
 	else if (err == -ENOSPC || err == -EACCES || err == -EROFS)
-		message_error("the play plan cannot be written to %s: %s; set TMPDIR to a directory with room", dir ? dir : "/tmp",
-			      strerror(-err));
+		message_error("the play plan cannot be written to %s: %s; set TMPDIR to a directory with room",
+			      dir ? dir : "/tmp", strerror(-err));
 	else
 		message_error("%s: %s", args->path, why && *why ? why : strerror(-err));
 	return EXIT_FAILED;
@@ -319,7 +321,8 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 		err = replay_run(plan, &map, &args->replay, results, args->nr_tested);
 	message_progress(NULL);
 	if (!err) {
-		struct replay_report report = { args->path, plan, &args->replay, &map, &warnings, results, args->nr_tested };
+		struct replay_report report = { args->path, plan, &args->replay, &map, &warnings, results,
+						args->nr_tested };
 		err = print_report(args, &report);
 		show_outputs(results, args->nr_tested);
 	}

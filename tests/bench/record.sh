@@ -16,23 +16,34 @@ need_root "bench" || exit 0
 echo "one thread of malloc and free, nanoseconds a call (a pair is two calls)"
 for round in $(seq "$ROUNDS"); do
 	"$LIVE/churn" 0.5 1 >"$TMP/out" && ns_per_call 0.5 >>"$TMP/plain"
-	for backend in multi perf; do
-		"$LIVE/churn" 2 1 >"$TMP/out" &
-		TARGET=$!
-		PIDS+=("$TARGET")
-		start_recorder -q -p "$TARGET" -o "$TMP/t.tape" -f --backend $backend --faults off --mappings off --json >"$TMP/r.json" || exit 1
-		sleep 0.5
-		kill -INT "$RECORDER"
-		wait "$RECORDER"
-		wait "$TARGET"
-		json "$TMP/r.json" "d['duration_ns'] / d['events']" >>"$TMP/$backend"
-		json "$TMP/r.json" "d['trap_ns']" >>"$TMP/trap"
+	for allocator in glibc jemalloc mimalloc tcmalloc; do
+		lib=$(library $allocator)
+		[ $allocator = glibc ] || [ -n "$lib" ] || continue
+		for variant in "multi auto" "multi simple" "perf auto"; do
+			LD_PRELOAD=$lib "$LIVE/churn" 3 1 >"$TMP/out" &
+			TARGET=$!
+			PIDS+=("$TARGET")
+			start_recorder -q -p "$TARGET" -o "$TMP/t.tape" -f --backend "${variant% *}" --plans "${variant#* }" --faults off \
+				--mappings off --json >"$TMP/r.json" || exit 1
+			sleep 0.4
+			kill -INT "$RECORDER"
+			wait "$RECORDER"
+			end_target "$TARGET"
+			json "$TMP/r.json" "d['duration_ns'] / d['events']" >>"$TMP/$allocator.$variant"
+			json "$TMP/r.json" "d['traps'] / d['events']" >>"$TMP/$allocator.$variant.traps"
+			json "$TMP/r.json" "d['trap_ns']" >>"$TMP/trap"
+		done
 	done
 done
 summary "not recorded" "$TMP/plain"
-summary "recorded, uprobe_multi" "$TMP/multi"
-summary "recorded, perf events" "$TMP/perf"
 summary "one empty trap on an emulated instruction" "$TMP/trap"
+for allocator in glibc jemalloc mimalloc tcmalloc; do
+	for variant in "multi auto" "multi simple" "perf auto"; do
+		[ -s "$TMP/$allocator.$variant" ] || continue
+		summary "$allocator, recorded, backend and plans: $variant" "$TMP/$allocator.$variant"
+		summary "    traps a call" "$TMP/$allocator.$variant.traps"
+	done
+done
 
 echo "a bystander's system calls while another process is recorded, nanoseconds each"
 cat >"$TMP/by.c" <<'C'

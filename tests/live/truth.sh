@@ -21,7 +21,7 @@ truth() {
 	[ "$allocator" = glibc ] || env=("ORACLE_NEW=$allocator")
 	start_target env ORACLE_DIR="$log" "${env[@]}" LD_PRELOAD="$LIVE/liboracle.so $lib" "$@"
 	sleep 0.2
-	if ! start_recorder -p "$TARGET" -o "$TMP/t.tape" -f --backend "$backend"; then
+	if ! start_recorder -p "$TARGET" -o "$TMP/t.tape" -f --backend "$backend" --plans "${PLANS:-auto}"; then
 		fail "$name" "the recorder did not start"
 		return
 	fi
@@ -71,14 +71,38 @@ truth_redis() {
 }
 
 truth_lost() {
-	local backend log
-	for backend in multi perf; do
+	local backend log buffer
+	# 16K is too little even for the check of the plans, which then are the simple ones; 128K is not.
+	for backend in "multi 16K" "multi 128K" "perf 16K" "perf 128K"; do
+		buffer=${backend#* }
 		log="$TMP/log$((++case_nr))"
 		mkdir "$log"
-		"$HEAPTAPE" record -q -o "$TMP/t.tape" -f --backend $backend --buffer 16K -- env ORACLE_DIR="$log" \
+		"$HEAPTAPE" record -q -o "$TMP/t.tape" -f --backend "${backend% *}" --buffer "$buffer" -- env ORACLE_DIR="$log" \
 			LD_PRELOAD="$LIVE/liboracle.so" "$LIVE/all_calls" 4 "$ROUNDS" </dev/null 2>"$TMP/record.err"
 		check "lost calls are counted exactly ($backend)" "$LIVE/compare" --lost "$TMP/t.tape" "$log"
 		rm -rf "$log"
+	done
+}
+
+# The plans that were checked must be the ones in use, and no plan of Debian's four allocators may have failed its check.
+checked_plans() {
+	local allocator lib
+	for allocator in glibc jemalloc mimalloc tcmalloc; do
+		lib=$(library $allocator)
+		if [ $allocator != glibc ] && [ -z "$lib" ]; then
+			skip "plans of $allocator are checked" "not on this machine"
+			continue
+		fi
+		start_target env LD_PRELOAD="$lib" "$LIVE/all_calls" 1 500 no-pvalloc
+		start_recorder -p "$TARGET" -o "$TMP/t.tape" -f || { fail "plans of $allocator are checked" "no recorder"; continue; }
+		release_target
+		wait "$TARGET"; wait "$RECORDER"
+		if grep -E "lib(c|$allocator|${allocator}_minimal)\.so.*: [0-9]+ plans hold in [0-9]+ known calls, 0 did not" "$TMP/record.err" >/dev/null &&
+			! grep -q "not checked" "$TMP/record.err"; then
+			pass "plans of $allocator are checked"
+		else
+			fail "plans of $allocator are checked" "$(grep plans "$TMP/record.err" | head -n2)"
+		fi
 	done
 }
 
@@ -134,6 +158,9 @@ need_root "${names[@]}" || exit 0
 for backend in multi perf; do
 	truth "C, all calls, glibc, $backend" glibc $backend malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
 done
+PLANS=simple truth "C, all calls, glibc, simple plans" glibc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
+PLANS=simple truth "C, all calls, tcmalloc, simple plans" tcmalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
+PLANS=simple truth "C++, all forms, mimalloc, simple plans" mimalloc multi malloc,new,free "$LIVE/cxx_calls" 1000 no-throw
 truth "C, all calls, jemalloc" jemalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS" no-pvalloc
 truth "C, all calls, mimalloc" mimalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
 truth "C, all calls, tcmalloc" tcmalloc multi malloc,calloc,realloc,aligned,free,failed "$LIVE/all_calls" 4 "$ROUNDS"
@@ -150,6 +177,7 @@ truth_command "sqlite3 from its first call" malloc,realloc,free /usr/bin/sqlite3
 truth_command "a script by its interpreter" malloc,free /bin/sh -c 'x=$(printf %d 3); exec /usr/bin/sqlite3 :memory: "select $x;"'
 truth_redis "redis-server under load"
 truth_lost
+checked_plans
 truth_levels
 truth_dlopen
 truth_static

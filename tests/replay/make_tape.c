@@ -2,10 +2,10 @@
 /*
  * Makes a tape for the tests and benches of replay:
  *   make_tape FILE WORD [EVENTS [LIVE [THREADS [SEED]]]]
- * single: one thread. small: the same with small objects only. threads: all live throughout, a tenth of the frees across. pass: one thread makes what the
- * other frees. short: threads that come and go. idle: threads that make a few objects each. large: large objects
- * with page faults. plain: threads in turn. huge, growing: more memory than there may be. decay: a burst, then a
- * quiet minute.
+ * single: one thread. small: the same with small objects only. threads: all live throughout, a tenth of the frees
+ * across. pass: one thread makes what the other frees. short: threads that come and go. idle: threads that make a
+ * few objects each. large: large objects with page faults. plain: threads in turn. huge, growing: more memory than there may be. decay: a burst, then a
+ * quiet minute. lost: plain, with a loss.
  */
 #include "tape_maker.h"
 
@@ -106,6 +106,13 @@ static void make_plain(struct maker *m, const struct wish *w)
 	}
 }
 
+/* The same, with 7 calls lost on the way. */
+static void make_lost(struct maker *m, const struct wish *w)
+{
+	make_plain(m, w);
+	maker_event(m, (struct tape_event){ .kind = TAPE_LOST, .size = 7, .old = m->ns });
+}
+
 /* A TiB in each object. */
 static void make_huge(struct maker *m, const struct wish *w)
 {
@@ -140,7 +147,7 @@ int main(int argc, char **argv)
 	} words[] = { { "single", make_single }, { "small", make_small }, { "threads", make_threads }, { "pass", make_pass },
 		      { "short", make_short },	 { "idle", make_idle },	      { "large", make_large },
 		      { "plain", make_plain },	 { "huge", make_huge },	      { "growing", make_growing },
-		      { "decay", make_decay } };
+		      { "decay", make_decay },	 { "lost", make_lost } };
 	uint64_t numbers[4] = { 100000, 1000, 4, 1 };
 	for (int i = 3; i < argc && i < 7; i++)
 		numbers[i - 3] = strtoull(argv[i], NULL, 0);
@@ -156,6 +163,7 @@ int main(int argc, char **argv)
 		maker_close(&m);
 		return 0;
 	}
-	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large|plain|huge|growing|decay [EVENTS [LIVE [THREADS [SEED]]]]\n");
+	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large|plain|huge|growing|decay|lost\n"
+			"                 [EVENTS [LIVE [THREADS [SEED]]]]\n");
 	return 2;
 }

@@ -53,6 +53,11 @@ test_json() {
 	is "the timeline ends with the tape" 'd["results"][0]["timeline"][-1]["ns"] == d["plan"]["last_ns"]'
 }
 
+test_losses() {
+	run replay "$TMP/lost.tape" --json --alloc glibc --alloc "$allocators/alloc_bump.so"
+	is "lost calls are a warning in every result" 'all(any(w.startswith("7 calls were lost") for w in r["warnings"]) for r in d["results"])'
+}
+
 test_failures_side_by_side() {
 	run replay "$TMP/small.tape" --json --alloc "$allocators/alloc_crash.so" --alloc glibc --alloc "$allocators/versioned.so" \
 		--alloc "$allocators/needs_gone.so" --alloc "$allocators/alloc_null.so"
@@ -142,7 +147,9 @@ tape threads threads 40000 1000 4
 tape huge huge 100
 tape growing growing 4000
 tape decay decay 20000
+tape lost lost 2000
 test_json
+test_losses
 test_failures_side_by_side
 test_refusals
 test_memory_limit

@@ -25,7 +25,8 @@ struct sim {
 	const struct plan_op *ops;
 	const struct plan_thread *rows;
 	struct sim_thread *threads;
-	uint64_t *sizes; /* by slot; UINT64_MAX: empty */
+	uint64_t *sizes; /* by slot */
+	bool *full;
 	uint32_t *left;
 	uint32_t windows_done, arrived, goal, checkpoint;
 	uint64_t nr_births, nr_deaths, nr_resizes, live, nr_live;
@@ -52,10 +53,11 @@ static void sim_expect(struct sim *s, bool holds, const char *what, uint32_t thr
 
 static void sim_birth(struct sim *s, uint32_t t, const struct plan_op *op)
 {
-	sim_expect(s, op->slot < s->plan->head.nr_slots && s->sizes[op->slot] == UINT64_MAX, "birth in a full slot", t, op);
+	sim_expect(s, op->slot < s->plan->head.nr_slots && !s->full[op->slot], "birth in a full slot", t, op);
 	if (s->broken)
 		return;
 	s->sizes[op->slot] = op->arg;
+	s->full[op->slot] = true;
 	s->live += op->arg;
 	s->nr_live++;
 	s->nr_births++;
@@ -63,7 +65,7 @@ static void sim_birth(struct sim *s, uint32_t t, const struct plan_op *op)
 
 static void sim_use(struct sim *s, uint32_t t, const struct plan_op *op)
 {
-	sim_expect(s, op->slot < s->plan->head.nr_slots && s->sizes[op->slot] != UINT64_MAX, "use of an empty slot", t, op);
+	sim_expect(s, op->slot < s->plan->head.nr_slots && s->full[op->slot], "use of an empty slot", t, op);
 	if (s->broken)
 		return;
 	if (op->kind == PLAN_TOUCH) {
@@ -78,7 +80,7 @@ static void sim_use(struct sim *s, uint32_t t, const struct plan_op *op)
 		s->nr_resizes++;
 		return;
 	}
-	s->sizes[op->slot] = UINT64_MAX;
+	s->full[op->slot] = false;
 	s->nr_live--;
 	s->nr_deaths++;
 }
@@ -184,7 +186,7 @@ static void sim_run(const struct plan *plan, uint64_t seed)
 	s.sizes = malloc((h->nr_slots + 1ull) * sizeof(*s.sizes));
 	s.left = malloc(h->nr_windows * sizeof(*s.left));
 	memcpy(s.left, file + h->windows_at, h->nr_windows * sizeof(*s.left));
-	memset(s.sizes, 0xff, (h->nr_slots + 1ull) * sizeof(*s.sizes));
+	s.full = calloc(h->nr_slots + 1ull, sizeof(*s.full));
 	for (uint32_t i = 0; i < h->nr_threads; i++)
 		s.threads[i].pos = s.rows[i].first_pos;
 	s.threads[0].started = true;
@@ -205,6 +207,7 @@ static void sim_run(const struct plan *plan, uint64_t seed)
 	munmap(file, h->file_nbytes);
 	free(s.threads);
 	free(s.sizes);
+	free(s.full);
 	free(s.left);
 }
 

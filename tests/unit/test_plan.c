@@ -7,6 +7,7 @@
 #include "../replay/tape_maker.h"
 #include "check.h"
 #include "plan_sim.h"
+#include "random_tape.h"
 
 #define NR_TAPES 40
 #define NR_SCHEDULES 3
@@ -306,6 +307,55 @@ static void test_trap_cost(void)
 	plan_free(&plan);
 }
 
+static void test_losses_are_told(void)
+{
+	struct maker m;
+	open_small(&m);
+	call(&m, MAKER_PID, TAPE_MALLOC, A, 100, 0, 0);
+	m.ns = 5000;
+	maker_event(&m, (struct tape_event){ .kind = TAPE_LOST, .size = 7, .old = 4000 });
+	maker_event(&m, (struct tape_event){ .kind = TAPE_LOST, .size = 3, .old = 5500 });
+	struct plan plan = finish_small(&m);
+	CHECK_EQ(plan.facts.nr_lost, 10);
+	CHECK_EQ(plan.facts.lost_from_ns, 4000);
+	CHECK_EQ(plan.facts.lost_to_ns, 7000);
+	plan_free(&plan);
+}
+
+/* Events that contradict each other and the world: any plan will do, if it is sound. */
+static void test_contradictory_tapes(uint64_t seed)
+{
+	for (uint64_t i = 0; i < NR_TAPES * 2; i++) {
+		struct rng rng = { seed + i };
+		struct random_style style = { .nr_addrs = i % 3 == 2 ? 0 : 1 + rng_below(&rng, 200), .nr_threads = 1 + i % 20,
+					      .step_ns_max = i % 2 ? 100000 : 0, .any_field = i % 4 == 1 };
+		struct maker m;
+		maker_open(&m, tape_path, 1, 2);
+		maker_birth(&m, MAKER_PID, TAPE_MALLOC, 100, 0);
+		struct tape_event ev = { .ns = m.ns };
+		for (int k = 0; k < 3000; k++) {
+			ev = random_event(&rng, &style, ev.ns);
+			ev.stack = TAPE_NO_STACK;
+			if (ev.kind == TAPE_EXEC && rng_below(&rng, 50))
+				ev.kind = TAPE_RSS;
+			int err = tape_writer_add(m.w, &ev);
+			if (err)
+				maker_die("adding a random event", err);
+		}
+		m.ns = ev.ns;
+		maker_birth(&m, MAKER_PID, TAPE_MALLOC, 100, 0);
+		maker_close(&m);
+		struct plan plan = build(i % 2 ? PLAN_ORDER_DEPS : PLAN_ORDER_STRICT, PLAN_TOUCHING_FAULTS);
+		unsigned failed_before = check_nr_failed;
+		sim_run(&plan, seed);
+		plan_free(&plan);
+		if (check_nr_failed != failed_before) {
+			fprintf(stderr, "the contradictory tape has seed %" PRIu64 "\n", seed + i);
+			return;
+		}
+	}
+}
+
 static void test_empty_tape(void)
 {
 	struct maker m;
@@ -333,7 +383,9 @@ int main(void)
 	test_steady_placement();
 	test_touch_by_faults();
 	test_trap_cost();
+	test_losses_are_told();
 	test_empty_tape();
+	test_contradictory_tapes(seed);
 	test_random_tapes(seed);
 	unlink(tape_path);
 	return check_done();

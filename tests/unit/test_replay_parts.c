@@ -81,7 +81,7 @@ static void test_own_mappings(void)
 	const struct mapping *code = mappings_find(&m, (uint64_t)(uintptr_t)test_own_mappings);
 	const struct mapping *data = mappings_find(&m, (uint64_t)(uintptr_t)here);
 	CHECK(code && strstr(mappings_path(&m, code), "test_replay_parts"));
-	CHECK(data && data->end - data->start >= sizeof(here) - 4096);
+	CHECK(data && data != code);
 	CHECK(!mappings_find(&m, 1));
 	mappings_free(&m);
 }
@@ -105,7 +105,7 @@ static uint64_t born_touched(struct touch *t, uint64_t addr)
 {
 	assumed_pages = 0;
 	CHECK_EQ(touch_birth(t, 1, addr, MIB, 0, count_run, NULL), 0);
-	touch_death(t, addr);
+	touch_death(t, 1, addr);
 	return assumed_pages;
 }
 

@@ -17,7 +17,7 @@ struct attach {
 	struct kernel *kernel;
 	pid_t pid;
 	struct attach_site sites[HT_SITES_MAX];
-	unsigned nr_sites;
+	unsigned nr_sites, max_sites;
 	uint16_t nr_funcs;
 	struct bpf_link **links;
 	unsigned nr_links, links_room;
@@ -30,7 +30,7 @@ struct batch {
 	unsigned nr;
 };
 
-struct attach *attach_new(struct kernel *k, pid_t pid)
+struct attach *attach_new(struct kernel *k, pid_t pid, unsigned first_site)
 {
 	struct attach *at = calloc(1, sizeof(*at));
 
@@ -38,6 +38,8 @@ struct attach *attach_new(struct kernel *k, pid_t pid)
 		return NULL;
 	at->kernel = k;
 	at->pid = pid;
+	at->nr_sites = first_site;
+	at->max_sites = first_site ? HT_SITES_MAX - 1 : ATTACH_CHECK_FIRST; /* the last number is calibrate.c's */
 	return at;
 }
 
@@ -101,7 +103,7 @@ static int describe_site(struct attach *at, const struct plan *plan, const struc
 
 	if (already_in(batch, ps))
 		return 0;
-	if (nr == HT_SITES_MAX - 1) /* the last number is calibrate.c's */
+	if (nr == at->max_sites)
 		return -E2BIG;
 	site.obj = obj;
 	site.func = func;

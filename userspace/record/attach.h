@@ -21,7 +21,9 @@ struct attach_site {
 	bool lg_align;           /* an aligned mallocx: see functions.h */
 };
 
-struct attach *attach_new(struct kernel *k, pid_t pid);
+/* first_site: 0; or ATTACH_CHECK_FIRST for sites beside those of a recording, as allocator ATTACH_CHECK_OBJ. */
+enum { ATTACH_CHECK_FIRST = HT_SITES_MAX / 2, ATTACH_CHECK_OBJ = HT_OBJECTS_MAX - 1 };
+struct attach *attach_new(struct kernel *k, pid_t pid, unsigned first_site);
 /* Detaches all. */
 void attach_free(struct attach *at);
 /* Puts all sites of `a` in place, as allocator number obj. -errno; on failure none of its sites stays. */

@@ -179,7 +179,7 @@ static int open_stream(struct session *s)
 	int err;
 
 	s->ledger = ledger_new(&lo);
-	s->attach = attach_new(&s->kernel, s->process.pid);
+	s->attach = attach_new(&s->kernel, s->process.pid, 0);
 	if (!s->ledger || !s->attach)
 		return session_fail(s, -ENOMEM, "out of memory");
 	err = drain_new(s->kernel.ring_fds, s->kernel.nr_cpus + 1, &s->drain);
@@ -261,6 +261,7 @@ static int mark_start(struct session *s)
 	s->missed_before = kernel_missed_runs(&s->kernel);
 	s->start_ns = s->counted_at_ns = session_now_ns();
 	s->traps_before = s->counted.traps;
+	s->other_lost_before = s->counted.other_lost;
 	for (int c = 0; c < HT_LOSS_NR; c++) {
 		s->lost_told[c] = (uint64_t)s->counted.lost[c];
 		s->lost_before[c] = s->counted.lost[c];
@@ -336,7 +337,7 @@ static void fill_result(struct session *s)
 
 	s->res->duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
 	s->res->traps = s->counted.traps - s->traps_before;
-	s->res->other_lost = s->counted.other_lost;
+	s->res->other_lost = s->counted.other_lost - s->other_lost_before;
 	if (!stat(s->res->tape_path, &st))
 		s->res->tape_nbytes = (uint64_t)st.st_size;
 }

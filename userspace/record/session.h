@@ -26,6 +26,7 @@ struct session_opts {
 	enum kernel_backend backend;
 	size_t ring_nbytes; /* 0: chosen by the number of CPUs */
 	bool mappings, faults, cmdline;
+	bool simple_plans;  /* no plan that needs a check (plan.h) */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 

@@ -7,6 +7,7 @@
 
 #include "message.h"
 #include "record/session_impl.h"
+#include "sites/check.h"
 
 static struct inventory *current_inventory(struct session *s)
 {
@@ -71,15 +72,61 @@ static void report_allocator(struct session *s, const struct allocator *a)
 			message_warn("%s of %s is not recorded: %s", a->plans[i].symbol, r->name, a->plans[i].why);
 }
 
-static int place(struct session *s, const struct allocator *a)
+/* What the check made the kernel count is none of the target's. */
+static void forget_counts(struct session *s, const struct ht_counters *before, const struct ht_counters *after)
+{
+	for (int c = 0; c < HT_LOSS_NR; c++) {
+		s->lost_told[c] += (uint64_t)(after->lost[c] - before->lost[c]);
+		s->lost_before[c] += after->lost[c] - before->lost[c];
+	}
+	s->counted.nested += after->nested - before->nested;
+	s->counted.other_lost += after->other_lost - before->other_lost;
+	s->traps_before += after->traps - before->traps;
+	s->other_lost_before += after->other_lost - before->other_lost;
+}
+
+/* Plans that rest on data flow are used only if known calls bear them out. The rings must be idle for that: before the
+ * recording, or while a child is held. */
+static void check_plans(struct session *s, struct allocator *a)
+{
+	struct ht_counters before, after;
+	struct check_result res;
+	char took[HUMAN_MAX];
+
+	if (s->opts->simple_plans || (s->start_ns && s->opts->pid)) {
+		for (unsigned i = 0; i < a->nr_plans; i++)
+			if (a->plans[i].by_flow)
+				a->plans[i] = a->simple[i];
+		if (!s->opts->simple_plans)
+			message_info("%s came while recording: its plans are the simple ones, which need no check",
+				     object_path(a->obj));
+		return;
+	}
+	kernel_counters(&s->kernel, &before);
+	if (check_allocator(&s->kernel, s->drain, a, &res))
+		snprintf(res.why, sizeof(res.why), "out of memory");
+	kernel_counters(&s->kernel, &after);
+	forget_counts(s, &before, &after);
+	if (res.why[0])
+		message_info("%s: plans not checked (%s), the simple ones are used", object_path(a->obj), res.why);
+	else
+		message_info("%s: %u plans hold in %llu known calls, %u did not and are replaced, %u cannot be called (%s)",
+			     object_path(a->obj), res.nr_checked, (unsigned long long)res.nr_calls, res.nr_failed,
+			     res.nr_unreached, human_ns(took, res.took_ns));
+	for (unsigned i = 0; i < a->nr_plans; i++)
+		if (a->plans[i].check == PLAN_CHECK_FAILED)
+			message_verbose("%s: %s", a->plans[i].symbol, a->plans[i].why);
+}
+
+static int place(struct session *s, struct allocator *a)
 {
 	struct tape_allocator on_tape = { a->name, object_path(a->obj), object_build_id(a->obj) };
 	uint8_t obj = (uint8_t)s->nr_placed, tape_alloc;
 	struct stat st;
 	int err;
 
-	if (s->nr_placed == HT_OBJECTS_MAX)
-		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", HT_OBJECTS_MAX, s->process.pid);
+	if (s->nr_placed == ATTACH_CHECK_OBJ)
+		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", ATTACH_CHECK_OBJ, s->process.pid);
 	err = attach_allocator(s->attach, a, obj);
 	if (err)
 		return explain_attach(s, a, err);
@@ -96,16 +143,18 @@ static int place(struct session *s, const struct allocator *a)
 	return 0;
 }
 
-/* After an exec the links by inode still stand: the same file only lies elsewhere. */
-static bool placed_before(struct session *s, const struct allocator *a)
+/* The sites of this very file stand already, as allocator *obj_ret. */
+static bool is_placed(const struct session *s, const struct allocator *a, uint8_t *obj_ret)
 {
 	struct stat st;
 
 	if (fstat(object_fd(a->obj), &st))
 		return false;
 	for (unsigned i = 0; i < s->nr_placed; i++)
-		if (s->placed[i].dev == st.st_dev && s->placed[i].inode == st.st_ino)
-			return !attach_moved(s->attach, a, (uint8_t)i);
+		if (s->placed[i].dev == st.st_dev && s->placed[i].inode == st.st_ino) {
+			*obj_ret = (uint8_t)i;
+			return true;
+		}
 	return false;
 }
 
@@ -114,6 +163,7 @@ int session_place_new(struct session *s)
 	struct inventory *inv = current_inventory(s);
 	unsigned nr_before = inventory_nr(inv), nr_new;
 	uint64_t start, end;
+	uint8_t obj;
 	int err;
 
 	process_reopen_mem(&s->process); /* an exec may have come between */
@@ -124,13 +174,20 @@ int session_place_new(struct session *s)
 		return session_fail(s, err, "the mappings of pid %d cannot be read: %s", s->process.pid, strerror(-err));
 	if (inventory_loader(inv, &start, &end))
 		ledger_loader(s->ledger, start, end);
-	for (unsigned i = nr_before; i < nr_before + nr_new; i++) {
+	/* All checks come first: once an allocator is probed, the target's records are in the rings. */
+	for (unsigned i = nr_before; i < nr_before + nr_new; i++)
+		if (!is_placed(s, inventory_get(inv, i), &obj))
+			check_plans(s, inventory_get(inv, i));
+	for (unsigned i = nr_before; i < nr_before + nr_new && !err; i++) {
 		struct allocator *a = inventory_get(inv, i);
 
-		if (!placed_before(s, a) && (err = place(s, a)))
-			return err == -ESRCH && s->start_ns ? 0 : err;
+		/* After an exec the links by inode still stand: the same file only lies elsewhere. */
+		if (is_placed(s, a, &obj))
+			err = attach_moved(s->attach, a, obj);
+		else
+			err = place(s, a);
 	}
-	return 0;
+	return err == -ESRCH && s->start_ns ? 0 : err;
 }
 
 void session_warn_unread(struct session *s)

@@ -131,7 +131,8 @@ static void print_verdict(const struct replay_report *r, FILE *out)
 	char smallest[HUMAN_MAX], largest[HUMAN_MAX];
 	for (size_t i = 0; i < r->nr_results; i++) {
 		const struct replay_result *res = &r->results[i];
-		if (res->error.kind)
+		/* Memory that an allocator keeps inside its own object is in no figure. */
+		if (res->error.kind || res->measured.end_split.outside)
 			continue;
 		if (!best || res->measured.peak_resident < best->measured.peak_resident)
 			best = res;
@@ -148,6 +149,17 @@ static void print_verdict(const struct replay_report *r, FILE *out)
 	else
 		fprintf(out, "%s needs the least memory at its peak, %s: %.0f %% less than %s with %s.\n", label_of(best),
 			smallest, share * 100, label_of(worst), largest);
+}
+
+static void print_fidelity(const struct replay_report *r, FILE *out)
+{
+	const struct replay_result *recorded = recorded_result(r);
+	char when[HUMAN_MAX];
+	if (!recorded || !recorded->has_fidelity)
+		return;
+	fprintf(out, "Replayed with %s, memory follows the recorded process within %.1f %% (mean), %+.1f %% (worst, at %s)."
+		     "\n", label_of(recorded), recorded->fidelity_mean * 100, recorded->fidelity_worst * 100,
+		human_ns(when, recorded->fidelity_worst_ns));
 }
 
 static void print_legend(const struct replay_report *r, FILE *out)
@@ -167,6 +179,7 @@ void replay_table_print(const struct replay_report *r, FILE *out)
 	print_rows(r, out);
 	fputc('\n', out);
 	print_verdict(r, out);
+	print_fidelity(r, out);
 	print_legend(r, out);
 	for (size_t i = 0; i < r->warnings->nr; i++)
 		fprintf(out, "warning: %s\n", r->warnings->list[i]);

@@ -19,6 +19,22 @@ enum code_flow {
 	CODE_STOP,     /* trap or halt: nothing behind it */
 };
 
+/* What an instruction does to values, as far as following them needs it; everything else is CODE_EFFECT_NONE and
+ * destroys what code_insn.writes says. Whole registers only: a part of one is not its value. */
+enum code_effect {
+	CODE_EFFECT_NONE,
+	CODE_EFFECT_MOVE,  /* dst = src */
+	CODE_EFFECT_LOAD,  /* dst = 8 bytes at base + disp */
+	CODE_EFFECT_STORE, /* 8 bytes at base + disp = src */
+	CODE_EFFECT_PUSH,  /* src, or nothing that is followed (CODE_NO_REG) */
+	CODE_EFFECT_POP,   /* dst */
+	CODE_EFFECT_ZERO,  /* dst = 0 */
+	CODE_EFFECT_MUL,   /* dst = dst * src, low half */
+	CODE_EFFECT_LEA,   /* dst = base + disp */
+	CODE_EFFECT_SPOIL, /* some of the spoilt bytes at base + disp change to nothing that is followed */
+};
+enum { CODE_NO_REG = 31, CODE_NR_REGS = 16 };
+
 struct code_insn {
 	uint64_t vaddr;
 	uint8_t nbytes;
@@ -26,9 +42,14 @@ struct code_insn {
 	uint64_t target;    /* JUMP, BRANCH; direct CALL (0: indirect) */
 	uint64_t slot;      /* INDIRECT: the address is read from this vaddr; 0: from somewhere else */
 	bool emulated;      /* this kernel's breakpoint handler emulates it, whatever the registers hold */
-	bool fit;           /* a probe may stand here (no lock prefix, no five-byte nop inside a function ...) */
+	bool fit;           /* a probe may stand here (no lock or segment prefix, no five-byte nop ...) */
 	uint32_t writes;    /* bit n: general register n is changed */
 	int32_t sp_delta;   /* bytes added to the stack pointer */
+	uint8_t effect;     /* enum code_effect */
+	uint8_t dst, src, base;
+	int32_t disp;
+	uint8_t spoilt;     /* CODE_EFFECT_SPOIL: bytes */
+	uint8_t cond;       /* BRANCH: condition code plus 1, as struct ht_site.cond; 0: none that can be asked */
 	bool sp_unknown;    /* the stack pointer changes by an amount that the code alone does not tell */
 	char text[64];
 };
@@ -44,6 +65,9 @@ enum { CODE_NR_ARGS = 6 };
 /* Register number of the n-th integer argument (from 1). */
 unsigned code_arg_reg(unsigned n);
 unsigned code_result_reg(void);
+unsigned code_sp_reg(void);
+/* Bit n: a called function may change register n. */
+uint32_t code_call_clobbers(void);
 const char *code_reg_name(unsigned reg);
 
 #endif

@@ -109,14 +109,20 @@ static bool bytes_are_emulated_nop(const uint8_t *b, size_t n)
 	return false;
 }
 
-static bool bytes_have_lock_prefix(const uint8_t *b, size_t n)
+/* The kernel puts no probe on lock, es, cs, ss, ds (notrack is ds), nor on a branch with an operand size (is_prefix_bad
+ * and branch_setup_xol_ops; each tried on 6.18). */
+static bool bytes_have_bad_prefix(const uint8_t *b, size_t n, bool branch)
 {
-	for (size_t i = 0; i < n && i < 4; i++) {
-		if (b[i] == 0xf0)
-			return true;
-		/* Only prefixes may stand before it. */
-		if (b[i] != 0x66 && b[i] != 0x67 && b[i] != 0xf2 && b[i] != 0xf3 && b[i] != 0x2e && b[i] != 0x3e)
-			return false;
+	for (size_t i = 0; i < n; i++) {
+		switch (b[i]) {
+		case 0xf0: case 0x26: case 0x2e: case 0x36: case 0x3e: return true;
+		case 0x66:
+			if (branch)
+				return true;
+			break;
+		case 0x64: case 0x65: case 0x67: case 0xf2: case 0xf3: break;
+		default: return false; /* no prefix any more */
+		}
 	}
 	return false;
 }
@@ -132,6 +138,7 @@ static void insn_flow(const cs_insn *in, struct code_insn *insn)
 		call |= in->detail->groups[i] == CS_GRP_CALL;
 		ret |= in->detail->groups[i] == CS_GRP_RET || in->detail->groups[i] == CS_GRP_IRET;
 	}
+	jump |= in->id == X86_INS_LOOP || in->id == X86_INS_LOOPE || in->id == X86_INS_LOOPNE; /* no jumps to capstone */
 	insn->target = direct && (jump || call) ? (uint64_t)x86->operands[0].imm : 0;
 	if (jump && x86->op_count == 1 && x86->operands[0].type == X86_OP_MEM && x86->operands[0].mem.base == X86_REG_RIP)
 		insn->slot = in->address + in->size + (uint64_t)x86->operands[0].mem.disp;
@@ -170,6 +177,129 @@ static void insn_stack_pointer(const cs_insn *in, struct code_insn *insn)
 	}
 }
 
+/* Operands that an effect can name: a whole register, or 8 bytes at a register plus a constant. */
+static int operand_reg(const cs_x86_op *op)
+{
+	return op->type == X86_OP_REG && op->size == 8 ? gpr_number((uint16_t)op->reg) : -1;
+}
+
+static bool operand_mem(const cs_x86_op *op, struct code_insn *insn)
+{
+	int base = op->type == X86_OP_MEM ? gpr_number((uint16_t)op->mem.base) : -1;
+
+	if (base < 0 || op->mem.index != X86_REG_INVALID || op->mem.segment != X86_REG_INVALID)
+		return false;
+	if (op->mem.disp != (int32_t)op->mem.disp)
+		return false;
+	insn->base = (uint8_t)base;
+	insn->disp = (int32_t)op->mem.disp;
+	return true;
+}
+
+/* Two operands, AT&T order: source first. */
+static void effect_of_mov(const cs_x86 *x86, struct code_insn *insn)
+{
+	const cs_x86_op *from = &x86->operands[0], *to = &x86->operands[1];
+	int src = operand_reg(from), dst = operand_reg(to);
+
+	if (src >= 0 && dst >= 0) {
+		insn->effect = CODE_EFFECT_MOVE;
+		insn->src = (uint8_t)src;
+		insn->dst = (uint8_t)dst;
+	} else if (dst >= 0 && from->size == 8 && operand_mem(from, insn)) {
+		insn->effect = CODE_EFFECT_LOAD;
+		insn->dst = (uint8_t)dst;
+	} else if (src >= 0 && operand_mem(to, insn)) {
+		insn->effect = CODE_EFFECT_STORE;
+		insn->src = (uint8_t)src;
+	} else if (dst >= 0 && from->type == X86_OP_IMM && from->imm == 0) {
+		insn->effect = CODE_EFFECT_ZERO;
+		insn->dst = (uint8_t)dst;
+	}
+}
+
+/* xor of a register with itself; the 32-bit form clears all of it. */
+static void effect_of_xor(const cs_x86 *x86, struct code_insn *insn)
+{
+	const cs_x86_op *a = &x86->operands[0], *b = &x86->operands[1];
+
+	if (x86->op_count != 2 || a->type != X86_OP_REG || b->type != X86_OP_REG || a->reg != b->reg || a->size < 4)
+		return;
+	insn->effect = CODE_EFFECT_ZERO;
+	insn->dst = (uint8_t)gpr_number((uint16_t)a->reg);
+}
+
+static void insn_effect(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+	const cs_x86_op *ops = x86->operands;
+
+	insn->dst = insn->src = insn->base = CODE_NO_REG;
+	switch (in->id) {
+	case X86_INS_MOV:
+		if (x86->op_count == 2)
+			effect_of_mov(x86, insn);
+		return;
+	case X86_INS_XOR: effect_of_xor(x86, insn); return;
+	case X86_INS_PUSH:
+		insn->effect = CODE_EFFECT_PUSH;
+		if (operand_reg(&ops[0]) >= 0)
+			insn->src = (uint8_t)operand_reg(&ops[0]);
+		return;
+	case X86_INS_POP:
+		insn->effect = operand_reg(&ops[0]) >= 0 ? CODE_EFFECT_POP : CODE_EFFECT_NONE;
+		if (insn->effect)
+			insn->dst = (uint8_t)operand_reg(&ops[0]);
+		return;
+	case X86_INS_IMUL:
+		if (x86->op_count == 2 && operand_reg(&ops[0]) >= 0 && operand_reg(&ops[1]) >= 0) {
+			insn->effect = CODE_EFFECT_MUL;
+			insn->src = (uint8_t)operand_reg(&ops[0]);
+			insn->dst = (uint8_t)operand_reg(&ops[1]);
+		}
+		return;
+	case X86_INS_MUL: /* rdx is destroyed too: insn.writes has it */
+		if (operand_reg(&ops[0]) >= 0) {
+			insn->effect = CODE_EFFECT_MUL;
+			insn->src = (uint8_t)operand_reg(&ops[0]);
+			insn->dst = 0;
+		}
+		return;
+	case X86_INS_LEA:
+		if (x86->op_count == 2 && operand_reg(&ops[1]) >= 0 && operand_mem(&ops[0], insn)) {
+			insn->effect = CODE_EFFECT_LEA;
+			insn->dst = (uint8_t)operand_reg(&ops[1]);
+		}
+		return;
+	default: return;
+	}
+}
+
+/* Memory that is written in a way that no effect above tells. */
+static void insn_spoil(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+
+	for (uint8_t i = 0; i < x86->op_count && insn->effect == CODE_EFFECT_NONE; i++) {
+		const cs_x86_op *op = &x86->operands[i];
+
+		if (op->type == X86_OP_MEM && (op->access & CS_AC_WRITE) && operand_mem(op, insn)) {
+			insn->effect = CODE_EFFECT_SPOIL;
+			insn->spoilt = op->size ? op->size : 64;
+		}
+	}
+}
+
+/* The condition code stands in the low bits of the opcode: 70+cc, or 0f 80+cc. */
+static uint8_t branch_cond(const cs_insn *in)
+{
+	if (in->bytes[0] >= 0x70 && in->bytes[0] <= 0x7f)
+		return (uint8_t)(in->bytes[0] - 0x70 + 1);
+	if (in->size == 6 && in->bytes[0] == 0x0f && in->bytes[1] >= 0x80 && in->bytes[1] <= 0x8f)
+		return (uint8_t)(in->bytes[1] - 0x80 + 1);
+	return 0;
+}
+
 bool code_decode(struct code_reader *reader, const uint8_t *bytes, size_t nbytes, uint64_t vaddr, struct code_insn *insn)
 {
 	uint64_t address = vaddr;
@@ -195,10 +325,18 @@ bool code_decode(struct code_reader *reader, const uint8_t *bytes, size_t nbytes
 		if (n >= 0)
 			insn->writes |= 1u << n;
 	}
+	if (in->id == X86_INS_SYSCALL)
+		insn->writes |= 1u << 0 | 1u << 1 | 1u << 11; /* rax rcx r11, which capstone does not say */
 	insn_stack_pointer(in, insn);
+	insn_effect(in, insn);
+	insn_spoil(in, insn);
+	if (insn->flow == CODE_BRANCH)
+		insn->cond = branch_cond(in);
 	insn->emulated = bytes_are_emulated_branch_or_push(in->bytes, in->size) || bytes_are_emulated_nop(in->bytes, in->size);
 	/* The optimised five-byte nop is a call that overwrites the red zone of a leaf function (6.18). */
-	insn->fit = !bytes_have_lock_prefix(in->bytes, in->size) && !(in->id == X86_INS_NOP && in->size == 5);
+	insn->fit = !bytes_have_bad_prefix(in->bytes, in->size, insn->flow == CODE_JUMP || insn->flow == CODE_BRANCH ||
+								  insn->flow == CODE_CALL) &&
+		    !(in->id == X86_INS_NOP && in->size == 5) && in->id != X86_INS_HLT && in->id != X86_INS_INT3;
 	return true;
 }
 
@@ -212,6 +350,16 @@ unsigned code_arg_reg(unsigned n)
 unsigned code_result_reg(void)
 {
 	return 0;
+}
+
+unsigned code_sp_reg(void)
+{
+	return REG_SP;
+}
+
+uint32_t code_call_clobbers(void)
+{
+	return 1u << 0 | 1u << 1 | 1u << 2 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 11;
 }
 
 const char *code_reg_name(unsigned reg)

@@ -12,6 +12,8 @@
 
 #include "formats/tape.h"
 #include "sites/code.h"
+#include "sites/plan_flow.h"
+#include "sites/plan_site.h"
 
 enum {
 	ENTRY_INSNS_MAX = 64,    /* looked at for a place to stand at the entry */
@@ -74,7 +76,7 @@ static bool find_entry(const struct plan_env *env, struct code_reader *reader, c
 	struct entry_point first, at = { .sp_delta = 0 };
 	uint64_t vaddr = plan->vaddr;
 
-	if (!insn_at(env, reader, vaddr, &first.insn) || !first.insn.fit)
+	if (!insn_at(env, reader, vaddr, &first.insn))
 		return false;
 	first.sp_delta = 0;
 	for (int i = 0; i < ENTRY_INSNS_MAX; i++) {
@@ -94,7 +96,7 @@ static bool find_entry(const struct plan_env *env, struct code_reader *reader, c
 		vaddr += at.insn.nbytes;
 	}
 	*entry = first;
-	return true;
+	return first.insn.fit;
 }
 
 static struct ht_loc arg_loc(unsigned arg, uint8_t xform)
@@ -104,8 +106,8 @@ static struct ht_loc arg_loc(unsigned arg, uint8_t xform)
 	return (struct ht_loc){ .from = HT_FROM_REG, .reg = (uint8_t)code_arg_reg(arg), .xform = xform };
 }
 
-static struct plan_site *add_site(const struct plan_env *env, struct plan *plan, const struct code_insn *insn, int32_t sp_delta,
-				  enum ht_role role, enum site_class class)
+struct plan_site *plan_add_site(const struct plan_env *env, struct plan *plan, const struct code_insn *insn,
+				enum site_class class)
 {
 	struct plan_site *ps;
 	const uint8_t *byte;
@@ -122,10 +124,20 @@ static struct plan_site *add_site(const struct plan_env *env, struct plan *plan,
 	ps->vaddr = insn->vaddr;
 	ps->class = class;
 	memcpy(ps->insn, insn->text, sizeof(ps->insn));
+	plan->nr_sites++;
+	return ps;
+}
+
+static struct plan_site *add_site(const struct plan_env *env, struct plan *plan, const struct code_insn *insn, int32_t sp_delta,
+				  enum ht_role role, enum site_class class)
+{
+	struct plan_site *ps = plan_add_site(env, plan, insn, class);
+
+	if (!ps)
+		return NULL;
 	ps->site.kind = plan->function->kind;
 	ps->site.role = (uint8_t)role;
 	ps->site.ra_off = -sp_delta;
-	plan->nr_sites++;
 	return ps;
 }
 
@@ -255,8 +267,10 @@ static bool may_tail_jump(const struct plan_env *env, struct code_reader *reader
 {
 	struct code_insn insn;
 
+	if (!plan->nbytes)
+		return true; /* nobody knows */
 	for (uint64_t at = plan->vaddr; at < plan->vaddr + plan->nbytes; at += insn.nbytes) {
-		if (!insn_at(env, reader, at, &insn))
+		if (!insn_at(env, reader, at, &insn) || insn.flow == CODE_INDIRECT)
 			return true;
 		if ((insn.flow == CODE_JUMP || insn.flow == CODE_BRANCH) &&
 		    (insn.target < plan->vaddr || insn.target >= plan->vaddr + plan->nbytes))
@@ -270,6 +284,41 @@ static bool kind_frees(unsigned kind)
 	return kind == TAPE_FREE || kind == TAPE_DELETE || kind == TAPE_SDALLOCX;
 }
 
+/* Two emulated traps: the arguments at the entry, the result wherever it is known. */
+static bool plan_two_traps(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	const struct function *f = plan->function;
+	struct entry_point entry;
+	struct plan_site *ps;
+
+	if (!find_entry(env, reader, plan, false, &entry) || !entry.insn.emulated)
+		return false;
+	ps = add_site(env, plan, &entry.insn, entry.sp_delta, f->kind == TAPE_REALLOC ? HT_ROLE_GIVE_UP : HT_ROLE_STASH,
+		      SITE_EMULATED);
+	if (!ps)
+		return false;
+	fill_arguments(&ps->site, f);
+	if (may_tail_jump(env, reader, plan))
+		ps->site.flags |= HT_SITE_MAY_TAIL;
+	plan->nr_emulated++;
+	if (plan_flow_finish(env, reader, plan))
+		return true;
+	plan->nr_sites = plan->nr_emulated = 0;
+	return false;
+}
+
+/* The plans that rest on data flow, cheapest first. */
+static bool plan_by_flow(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	const struct function *f = plan->function;
+
+	if (kind_frees(f->kind) || (f->flags & (FUNCTION_STEERS | FUNCTION_BY_POINTER)) || !plan->nbytes)
+		return false;
+	if (f->kind != TAPE_REALLOC && plan_flow_one(env, reader, plan))
+		return true;
+	return plan_two_traps(env, reader, plan);
+}
+
 static bool plan_sites(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
 {
 	const struct function *f = plan->function;
@@ -279,6 +328,9 @@ static bool plan_sites(const struct plan_env *env, struct code_reader *reader, s
 	struct entry_point entry;
 	struct plan_site *ps;
 
+	plan->by_flow = !env->simple && plan_by_flow(env, reader, plan);
+	if (plan->by_flow)
+		return true;
 	if (!find_entry(env, reader, plan, !one && !throws, &entry))
 		return plan_give_up(plan, "no probe may stand on its first instruction");
 	if (f->flags & FUNCTION_STEERS)

@@ -42,6 +42,7 @@ struct plan {
 	unsigned nr_sites;
 	unsigned nr_emulated, nr_stepped, nr_returns; /* traps of one call on its usual way */
 	bool skipped;          /* needs no probe: see why */
+	bool by_flow;          /* rests on data flow: not to be used unchecked */
 	enum plan_check check;
 	char why[PLAN_WHY_MAX]; /* no sites: the reason; otherwise what is remarkable, or "" */
 };
@@ -52,6 +53,7 @@ struct plan_env {
 	/* The row of the recorded function that begins at vaddr, NULL if none does. */
 	const struct function *(*function_at)(void *arg, uint64_t vaddr);
 	void *arg;
+	bool simple; /* only plans that need no check: entry, and return probe or return instructions */
 };
 
 /* Plans one function. Never fails: without a way, the plan has no sites and says why. */

@@ -122,6 +122,7 @@ static void find_inner_calls(const struct survey *s, struct allocator *a)
 							   a->inner + a->nr_inner, HT_INNER_MAX - a->nr_inner);
 		if (a->nr_inner > before)
 			plan->sites[0].site.flags |= HT_SITE_INNER;
+		a->simple[i] = *plan;
 	}
 }
 
@@ -130,12 +131,16 @@ static int plan_all(struct survey *s, struct object *obj, struct allocator *a)
 	struct plan_env env = { .obj = obj, .function_at = survey_function_at, .arg = s };
 
 	a->plans = calloc(s->nr_functions, sizeof(*a->plans));
-	if (!a->plans)
+	a->simple = calloc(s->nr_functions, sizeof(*a->simple));
+	if (!a->plans || !a->simple)
 		return -ENOMEM;
 	qsort(s->functions, s->nr_functions, sizeof(s->functions[0]), by_rank);
 	for (unsigned i = 0; i < s->nr_functions; i++) {
 		const struct found *f = &s->functions[i];
 
+		env.simple = true;
+		plan_function(&env, f->function, f->symbol, f->vaddr, f->nbytes, &a->simple[a->nr_plans]);
+		env.simple = false;
 		plan_function(&env, f->function, f->symbol, f->vaddr, f->nbytes, &a->plans[a->nr_plans++]);
 	}
 	return 0;
@@ -174,6 +179,7 @@ void allocator_free(struct allocator *a)
 		return;
 	object_close(a->obj);
 	free(a->plans);
+	free(a->simple);
 	free(a);
 }
 

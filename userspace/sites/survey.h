@@ -13,6 +13,7 @@ struct allocator {
 	struct object *obj; /* owned */
 	char name[40];      /* "glibc", "jemalloc", "mimalloc", "tcmalloc", "musl", else the file's name */
 	struct plan *plans; /* one for each recorded function; aliases at one address once */
+	struct plan *simple; /* for each of them the plan to fall back to (plan.h) */
 	unsigned nr_plans;
 	/* Shared objects: behind the object's own direct calls of its free, vaddr (events.h, inner_ra). Calls from its other
 	 * parts, like everybody's, go through the PLT. */

@@ -2,6 +2,7 @@
 /* Small files, read whole. */
 #include "files.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -88,7 +89,7 @@ int file_read_u64_at(int dir_fd, const char *name, uint64_t *value_ret)
 		return err;
 	errno = 0;
 	*value_ret = strtoull(line, &end, 10);
-	return errno || end == line || *end ? -EBADMSG : 0;
+	return errno || !isdigit((unsigned char)*line) || *end ? -EBADMSG : 0; /* strtoull takes signs and spaces too */
 }
 
 int text_find_kb(const char *text, const char *name, uint64_t *nbytes_ret)
