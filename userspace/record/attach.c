@@ -27,6 +27,7 @@ struct attach {
 struct batch {
 	unsigned long offsets[HT_SITES_MAX];
 	__u64 cookies[HT_SITES_MAX];
+	const struct ht_site *sites[HT_SITES_MAX];
 	unsigned nr;
 };
 
@@ -89,9 +90,13 @@ static int keep_link(struct attach *at, struct bpf_link *link)
 /* Several functions may share a return instruction: one FINISH site there serves all, the stash knows whose call it is. */
 static bool already_in(const struct batch *batch, const struct plan_site *ps)
 {
-	for (unsigned i = 0; ps->site.role == HT_ROLE_FINISH && i < batch->nr; i++)
-		if (batch->offsets[i] == ps->offset)
+	for (unsigned i = 0; ps->site.role == HT_ROLE_FINISH && i < batch->nr; i++) {
+		const struct ht_site *other = batch->sites[i];
+
+		if (batch->offsets[i] == ps->offset && other->role == HT_ROLE_FINISH && other->cond == ps->site.cond &&
+		    other->ra_off == ps->site.ra_off && !memcmp(&other->ptr, &ps->site.ptr, sizeof(other->ptr)))
 			return true;
+	}
 	return false;
 }
 
@@ -115,6 +120,7 @@ static int describe_site(struct attach *at, const struct plan *plan, const struc
 					      .obj = obj,
 					      .lg_align = plan->function->flags & FUNCTION_LG_ALIGN };
 	batch->offsets[batch->nr] = ps->offset;
+	batch->sites[batch->nr] = &ps->site;
 	batch->cookies[batch->nr++] = nr;
 	at->nr_sites++;
 	return 0;

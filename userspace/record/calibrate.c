@@ -5,10 +5,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bpf/record.skel.h"
+#include "clock.h"
 #include "target/maps.h"
 #include "target/process.h"
 
@@ -26,26 +26,18 @@ __attribute__((naked, noinline, used)) static void calibrated_spot(void)
 #error "calibrate.c: no emulated instruction is known for this processor"
 #endif
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* Nanoseconds a call, the best of all windows. */
 static double time_calls(void)
 {
 	double best = 1e18;
 
 	for (int w = 0; w < WINDOWS; w++) {
-		uint64_t begin = now_ns();
+		uint64_t begin = clock_monotonic_ns();
 		double each;
 
 		for (int i = 0; i < CALLS; i++)
 			calibrated_spot();
-		each = (double)(now_ns() - begin) / CALLS;
+		each = (double)(clock_monotonic_ns() - begin) / CALLS;
 		if (each < best)
 			best = each;
 	}

@@ -22,14 +22,6 @@
 #define RING_NBYTES_MAX (16u << 20)
 #define RING_NBYTES_MIN (256u << 10)
 
-uint64_t session_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 int session_fail(struct session *s, int err, const char *fmt, ...)
 {
 	va_list ap;
@@ -259,7 +251,7 @@ static int mark_start(struct session *s)
 
 	kernel_counters(&s->kernel, &s->counted);
 	s->missed_before = kernel_missed_runs(&s->kernel);
-	s->start_ns = s->counted_at_ns = session_now_ns();
+	s->start_ns = s->counted_at_ns = clock_monotonic_ns();
 	s->traps_before = s->counted.traps;
 	s->other_lost_before = s->counted.other_lost;
 	for (int c = 0; c < HT_LOSS_NR; c++) {
@@ -295,13 +287,13 @@ static int mark_end(struct session *s)
 	size_t nbytes;
 	int err;
 
-	s->end_ns = session_now_ns();
+	s->end_ns = clock_monotonic_ns();
 	err = session_sample_rss(s, s->end_ns);
 	if (!err)
 		err = session_tell_losses(s, s->end_ns, true);
 	attach_detach(s->attach);
 	if (!err)
-		err = drain_collect(s->drain, session_now_ns(), &nbytes);
+		err = drain_collect(s->drain, clock_monotonic_ns(), &nbytes);
 	if (err)
 		return session_fail(s, err, "the last records cannot be read: %s", strerror(-err));
 	drain_finish(s->drain);

@@ -88,7 +88,7 @@ int session_take_all(struct session *s)
 
 static int drain_once(struct session *s, size_t *nbytes_ret)
 {
-	int err = drain_collect(s->drain, session_now_ns(), nbytes_ret);
+	int err = drain_collect(s->drain, clock_monotonic_ns(), nbytes_ret);
 
 	if (err)
 		return session_fail(s, err, "the ring buffers cannot be read: %s", strerror(-err));
@@ -98,7 +98,7 @@ static int drain_once(struct session *s, size_t *nbytes_ret)
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
-	uint64_t now = session_now_ns();
+	uint64_t now = clock_monotonic_ns();
 	int err = 0;
 
 	if (now >= s->next_rss_ns) {
@@ -196,7 +196,7 @@ int session_record_until_end(struct session *s)
 			s->res->end = SESSION_TARGET_EXITED;
 			return err;
 		}
-		if (session_now_ns() >= deadline) {
+		if (clock_monotonic_ns() >= deadline) {
 			s->res->end = SESSION_DURATION;
 			return err;
 		}

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "clock.h"
 #include "record/attach.h"
 #include "record/drain.h"
 #include "record/launch.h"
@@ -46,7 +47,6 @@ struct session {
 	int64_t lost_before[HT_LOSS_NR]; /* as of the look before the last: see tell_losses */
 };
 
-uint64_t session_now_ns(void);
 /* Keeps the first error's words and hands the number back. */
 __attribute__((format(printf, 3, 4))) int session_fail(struct session *s, int err, const char *fmt, ...);
 /* The same with what the tape's writer says. */

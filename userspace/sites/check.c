@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "record/attach.h"
 #include "record/drain.h"
 #include "sites/inventory.h"
@@ -29,6 +29,21 @@
 #define NOBODY 65534
 #define LIBRARY_FD 5
 #define PROGRAM_FD 6
+
+struct seen {
+	uint32_t tid;
+	uint32_t next; /* call that this thread's next record must be, CHECK_CALLS_MAX: none */
+	bool lost_step;
+};
+
+struct judge {
+	struct seen threads[8];
+	unsigned nr_threads;
+	int failed; /* function, -1: none so far */
+	char why[PLAN_WHY_MAX];
+	struct ht_ev_call *records;
+	size_t nr_records, room;
+};
 
 struct check {
 	struct kernel *kernel;
@@ -40,16 +55,8 @@ struct check {
 	int area_fd, go_fd;
 	pid_t pid;
 	bool is_libc;
-	uint32_t *next_of_call; /* per call: the next of its thread; filled once the log is whole */
+	struct judge *judge;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- the scratch process ---- */
 
@@ -91,7 +98,6 @@ static void fill_area(struct check *c)
 /* The scratch program runs under this machine's libc: a target with another one cannot be imitated. */
 static bool is_own_libc(const struct object *obj)
 {
-	const struct map_region *r;
 	struct process self;
 	struct maps maps;
 	struct stat st;
@@ -100,10 +106,8 @@ static bool is_own_libc(const struct object *obj)
 	if (fstat(object_fd(obj), &st) || process_open(getpid(), &self))
 		return false;
 	if (!maps_read(self.proc_fd, &maps)) {
-		r = maps_find(&maps, (uint64_t)(uintptr_t)&malloc);
 		for (size_t i = 0; i < maps.nr_regions && !same; i++)
 			same = maps.regions[i].inode == st.st_ino && maps.regions[i].dev == st.st_dev && maps.regions[i].executable;
-		(void)r;
 	}
 	maps_free(&maps);
 	process_close(&self);
@@ -207,7 +211,7 @@ static void scratch_end(struct check *c)
 /* 0 once *flag is set; -ETIME, -ECHILD if the process ended. */
 static int wait_for(struct check *c, const uint32_t *flag, int (*meanwhile)(struct check *c, bool last), bool *ended)
 {
-	uint64_t deadline = now_ns() + SCRATCH_TIMEOUT_NS;
+	uint64_t deadline = clock_monotonic_ns() + SCRATCH_TIMEOUT_NS;
 	struct timespec pause = { 0, 500000 };
 	int err = 0;
 
@@ -219,7 +223,7 @@ static int wait_for(struct check *c, const uint32_t *flag, int (*meanwhile)(stru
 			*ended = true;
 		if (*ended && !__atomic_load_n(flag, __ATOMIC_ACQUIRE))
 			return -ECHILD;
-		if (now_ns() > deadline)
+		if (clock_monotonic_ns() > deadline)
 			return -ETIME;
 		if (meanwhile)
 			err = meanwhile(c, false);
@@ -230,29 +234,12 @@ static int wait_for(struct check *c, const uint32_t *flag, int (*meanwhile)(stru
 
 /* ---- events against calls ---- */
 
-struct seen {
-	uint32_t tid;
-	uint32_t next; /* call that this thread's next record must be, CHECK_CALLS_MAX: none */
-	bool lost_step;
-};
-
-struct judge {
-	struct seen threads[8];
-	unsigned nr_threads;
-	int failed; /* function, -1: none so far */
-	char why[PLAN_WHY_MAX];
-	struct ht_ev_call *records;
-	size_t nr_records, room;
-};
-
-static struct judge *judge;
-
 static int keep_records(struct check *c, bool last)
 {
 	const struct ht_ev_head *h;
 	unsigned cpu;
 	size_t nbytes;
-	int err = drain_collect(c->drain, now_ns(), &nbytes);
+	int err = drain_collect(c->drain, clock_monotonic_ns(), &nbytes);
 
 	if (last)
 		drain_finish(c->drain);
@@ -270,16 +257,16 @@ static int keep_records(struct check *c, bool last)
 		} else {
 			continue;
 		}
-		if (judge->nr_records == judge->room) {
-			size_t room = judge->room ? 2 * judge->room : 16384;
-			struct ht_ev_call *records = realloc(judge->records, room * sizeof(*records));
+		if (c->judge->nr_records == c->judge->room) {
+			size_t room = c->judge->room ? 2 * c->judge->room : 16384;
+			struct ht_ev_call *records = realloc(c->judge->records, room * sizeof(*records));
 
 			if (!records)
 				return -ENOMEM;
-			judge->records = records;
-			judge->room = room;
+			c->judge->records = records;
+			c->judge->room = room;
 		}
-		judge->records[judge->nr_records++] = call;
+		c->judge->records[c->judge->nr_records++] = call;
 	}
 	return err;
 }
@@ -398,9 +385,9 @@ static int check_round(struct check *c)
 	bool ended;
 	int err;
 
-	free(judge->records);
-	memset(judge, 0, sizeof(*judge));
-	judge->failed = -1;
+	free(c->judge->records);
+	memset(c->judge, 0, sizeof(*c->judge));
+	c->judge->failed = -1;
 	fill_area(c);
 	err = inv ? scratch_start(c) : -ENOMEM;
 	if (!err)
@@ -460,12 +447,12 @@ static int check_rounds(struct check *c)
 			return err;
 		nr = c->area->nr_calls < CHECK_CALLS_MAX ? c->area->nr_calls : CHECK_CALLS_MAX;
 		c->res->nr_calls += nr;
-		find_wrong(judge, c->area, nr);
-		if (judge->failed < 0)
+		find_wrong(c->judge, c->area, nr);
+		if (c->judge->failed < 0)
 			return nr > 1000 ? 0 : -ENODATA;
-		if (!c->a->plans[c->plan_of[judge->failed]].by_flow)
+		if (!c->a->plans[c->plan_of[c->judge->failed]].by_flow)
 			return -EPROTO; /* the simple plan does not hold either */
-		use_simple(c->a, c->plan_of[judge->failed], PLAN_CHECK_FAILED, judge->why);
+		use_simple(c->a, c->plan_of[c->judge->failed], PLAN_CHECK_FAILED, c->judge->why);
 		c->res->nr_failed++;
 	}
 	return -EPROTO;
@@ -474,19 +461,19 @@ static int check_rounds(struct check *c)
 int check_allocator(struct kernel *k, struct drain *d, struct allocator *a, struct check_result *res)
 {
 	struct check c = { .kernel = k, .drain = d, .a = a, .res = res, .area_fd = -1, .go_fd = -1, .pid = -1 };
-	uint64_t begin = now_ns();
+	uint64_t begin = clock_monotonic_ns();
 	int err = 0;
 
 	memset(res, 0, sizeof(*res));
-	judge = calloc(1, sizeof(*judge));
+	c.judge = calloc(1, sizeof(*c.judge));
 	c.is_libc = is_own_libc(a->obj) && !strcmp(a->name, "glibc");
 	c.area_fd = memfd_create("heaptape-check", MFD_CLOEXEC);
-	if (!judge || c.area_fd < 0 || ftruncate(c.area_fd, sizeof(*c.area)))
+	if (!c.judge || c.area_fd < 0 || ftruncate(c.area_fd, sizeof(*c.area)))
 		err = -ENOMEM;
 	if (!err)
 		c.area = mmap(NULL, sizeof(*c.area), PROT_READ | PROT_WRITE, MAP_SHARED, c.area_fd, 0);
 	if (c.area == MAP_FAILED || !c.area) {
-		free(judge);
+		free(c.judge);
 		return -ENOMEM;
 	}
 	if (object_is_executable(a->obj))
@@ -495,13 +482,12 @@ int check_allocator(struct kernel *k, struct drain *d, struct allocator *a, stru
 		snprintf(res->why, sizeof(res->why), "another libc than this machine's");
 	else if ((err = check_rounds(&c)))
 		snprintf(res->why, sizeof(res->why), "the scratch process could not be used: %s%s%s", strerror(-err),
-			 judge->why[0] ? "; " : "", judge->why);
+			 c.judge->why[0] ? "; " : "", c.judge->why);
 	settle(&c, !res->why[0]);
 	munmap(c.area, sizeof(*c.area));
 	close(c.area_fd);
-	free(judge->records);
-	free(judge);
-	judge = NULL;
-	res->took_ns = now_ns() - begin;
+	free(c.judge->records);
+	free(c.judge);
+	res->took_ns = clock_monotonic_ns() - begin;
 	return 0;
 }

@@ -33,14 +33,14 @@ enum code_effect {
 	CODE_EFFECT_LEA,   /* dst = base + disp */
 	CODE_EFFECT_SPOIL, /* some of the spoilt bytes at base + disp change to nothing that is followed */
 };
-enum { CODE_NO_REG = 31, CODE_NR_REGS = 16 };
+enum { CODE_NO_REG = 31, CODE_NR_REGS = 16, CODE_SPOILT_ALL = 255 };
 
 struct code_insn {
 	uint64_t vaddr;
 	uint8_t nbytes;
 	enum code_flow flow;
 	uint64_t target;    /* JUMP, BRANCH; direct CALL (0: indirect) */
-	uint64_t slot;      /* INDIRECT: the address is read from this vaddr; 0: from somewhere else */
+	uint64_t slot;      /* INDIRECT, indirect CALL: the address is read from this vaddr; 0: from somewhere else */
 	bool emulated;      /* this kernel's breakpoint handler emulates it, whatever the registers hold */
 	bool fit;           /* a probe may stand here (no lock or segment prefix, no five-byte nop ...) */
 	uint32_t writes;    /* bit n: general register n is changed */
@@ -48,7 +48,7 @@ struct code_insn {
 	uint8_t effect;     /* enum code_effect */
 	uint8_t dst, src, base;
 	int32_t disp;
-	uint8_t spoilt;     /* CODE_EFFECT_SPOIL: bytes */
+	uint8_t spoilt;     /* CODE_EFFECT_SPOIL: bytes, CODE_SPOILT_ALL: nobody knows how many */
 	uint8_t cond;       /* BRANCH: condition code plus 1, as struct ht_site.cond; 0: none that can be asked */
 	bool sp_unknown;    /* the stack pointer changes by an amount that the code alone does not tell */
 	char text[64];

@@ -140,7 +140,7 @@ static void insn_flow(const cs_insn *in, struct code_insn *insn)
 	}
 	jump |= in->id == X86_INS_LOOP || in->id == X86_INS_LOOPE || in->id == X86_INS_LOOPNE; /* no jumps to capstone */
 	insn->target = direct && (jump || call) ? (uint64_t)x86->operands[0].imm : 0;
-	if (jump && x86->op_count == 1 && x86->operands[0].type == X86_OP_MEM && x86->operands[0].mem.base == X86_REG_RIP)
+	if ((jump || call) && x86->op_count == 1 && x86->operands[0].type == X86_OP_MEM && x86->operands[0].mem.base == X86_REG_RIP)
 		insn->slot = in->address + in->size + (uint64_t)x86->operands[0].mem.disp;
 	if (ret)
 		insn->flow = CODE_RETURN;
@@ -280,6 +280,22 @@ static void insn_spoil(const cs_insn *in, struct code_insn *insn)
 {
 	const cs_x86 *x86 = &in->detail->x86;
 
+	switch (in->id) {
+	case X86_INS_STOSB:
+	case X86_INS_STOSW:
+	case X86_INS_STOSD:
+	case X86_INS_STOSQ:
+	case X86_INS_MOVSB:
+	case X86_INS_MOVSW:
+	case X86_INS_MOVSQ:
+		/* As many as rcx says, from rdi on. */
+		insn->effect = CODE_EFFECT_SPOIL;
+		insn->base = 7;
+		insn->disp = 0;
+		insn->spoilt = CODE_SPOILT_ALL;
+		return;
+	default: break;
+	}
 	for (uint8_t i = 0; i < x86->op_count && insn->effect == CODE_EFFECT_NONE; i++) {
 		const cs_x86_op *op = &x86->operands[i];
 

@@ -70,6 +70,8 @@ static bool calls_recorded(struct builder *b, const struct code_insn *insn)
 	size_t avail;
 
 	if (!target)
+		target = through_slot(b, insn); /* no PLT: by the word itself */
+	if (!target)
 		return false;
 	if (b->env->function_at(b->env->arg, target))
 		return true;
@@ -146,25 +148,26 @@ static bool value_equal(struct flow_value a, struct flow_value b)
 /* Index of the slot at base + disp; -1: not in the frame that is followed. */
 static int slot_index(const struct flow_state *s, unsigned base, int32_t disp)
 {
-	int off;
+	int64_t off;
 
 	if (base >= CODE_NR_REGS || s->reg[base].kind != FLOW_SP)
 		return -1;
-	off = s->reg[base].off + disp;
+	off = (int64_t)s->reg[base].off + disp;
 	if (off < FLOW_SLOT_LOW || off >= FLOW_SLOT_HIGH || off % 8)
 		return -1;
-	return (off - FLOW_SLOT_LOW) / 8;
+	return (int)(off - FLOW_SLOT_LOW) / 8;
 }
 
-/* Slots that an instruction may change without a value that is followed: [*first, *end). What is called may write
- * wherever it was given an address of the frame, and above that. */
+/* Slots that an instruction may change without a value that is followed: [*first, *end). A store that is not aligned
+ * changes two, so each counts. What is called may write wherever it was given an address of the frame, and above that. */
 static void spoilt_slots(const struct code_insn *in, const struct flow_state *s, int *first, int *end)
 {
-	int low = FLOW_SLOT_HIGH, high = FLOW_SLOT_LOW;
+	int64_t low = FLOW_SLOT_HIGH, high = FLOW_SLOT_LOW;
+	bool writes = in->effect == CODE_EFFECT_SPOIL || in->effect == CODE_EFFECT_STORE;
 
-	if (in->effect == CODE_EFFECT_SPOIL && in->base < CODE_NR_REGS && s->reg[in->base].kind == FLOW_SP) {
-		low = s->reg[in->base].off + in->disp;
-		high = low + in->spoilt;
+	if (writes && in->base < CODE_NR_REGS && s->reg[in->base].kind == FLOW_SP) {
+		low = (int64_t)s->reg[in->base].off + in->disp;
+		high = in->effect == CODE_EFFECT_STORE ? low + 8 : in->spoilt == CODE_SPOILT_ALL ? FLOW_SLOT_HIGH : low + in->spoilt;
 	}
 	for (unsigned r = 0; in->flow == CODE_CALL && r < CODE_NR_REGS; r++)
 		if (HAS(code_call_clobbers(), r) && s->reg[r].kind == FLOW_SP && s->reg[r].off < low) {
@@ -175,8 +178,19 @@ static void spoilt_slots(const struct code_insn *in, const struct flow_state *s,
 		low = FLOW_SLOT_LOW;
 	if (high > FLOW_SLOT_HIGH)
 		high = FLOW_SLOT_HIGH;
-	*first = (low - FLOW_SLOT_LOW) / 8;
-	*end = high <= low ? *first : (high - FLOW_SLOT_LOW + 7) / 8;
+	*first = high <= low ? 0 : (int)(low - FLOW_SLOT_LOW) / 8;
+	*end = high <= low ? 0 : (int)(high - FLOW_SLOT_LOW + 7) / 8;
+}
+
+/* The stack pointer or an address of the frame, moved; unknown if it gets too far away. */
+static struct flow_value value_move(struct flow_value v, int32_t by)
+{
+	int64_t off = (int64_t)v.off + by;
+
+	if (v.kind != FLOW_SP || off < INT16_MIN || off > INT16_MAX)
+		return (struct flow_value){ .kind = FLOW_UNKNOWN };
+	v.off = (int16_t)off;
+	return v;
 }
 
 /* The value that an effect gives to its destination, before the instruction destroys anything. */
@@ -191,12 +205,7 @@ static struct flow_value effect_value(const struct code_insn *in, const struct f
 	case CODE_EFFECT_PUSH: return in->src < CODE_NR_REGS ? s->reg[in->src] : v;
 	case CODE_EFFECT_LOAD: slot = slot_index(s, in->base, in->disp); return slot >= 0 ? s->slot[slot] : v;
 	case CODE_EFFECT_POP: slot = slot_index(s, code_sp_reg(), 0); return slot >= 0 ? s->slot[slot] : v;
-	case CODE_EFFECT_LEA:
-		v = s->reg[in->base];
-		if (v.kind != FLOW_SP || v.off + in->disp < INT16_MIN || v.off + in->disp > INT16_MAX)
-			return (struct flow_value){ .kind = FLOW_UNKNOWN };
-		v.off = (int16_t)(v.off + in->disp);
-		return v;
+	case CODE_EFFECT_LEA: return value_move(s->reg[in->base], in->disp);
 	default: return v;
 	}
 }
@@ -212,15 +221,15 @@ static void forward(const struct code_insn *in, const struct flow_state *before,
 	spoilt_slots(in, before, &first, &end);
 	for (int i = first; i < end; i++)
 		after->slot[i] = unknown;
+	/* What is called has its own frame below the stack pointer. */
+	for (int i = 0; in->flow == CODE_CALL && i < FLOW_NR_SLOTS && FLOW_SLOT_LOW + 8 * i < sp.off; i++)
+		after->slot[i] = unknown;
 	for (unsigned r = 0; r < CODE_NR_REGS; r++)
 		if (HAS(destroyed, r))
 			after->reg[r] = unknown;
 	/* The stack pointer moves by what is known, a call brings it back. */
-	if (in->flow == CODE_CALL || !HAS(in->writes, code_sp_reg()) || !in->sp_unknown) {
-		after->reg[code_sp_reg()] = sp;
-		if (in->flow != CODE_CALL && sp.kind == FLOW_SP)
-			after->reg[code_sp_reg()].off = (int16_t)(sp.off + in->sp_delta);
-	}
+	if (in->flow == CODE_CALL || !HAS(in->writes, code_sp_reg()) || !in->sp_unknown)
+		after->reg[code_sp_reg()] = in->flow == CODE_CALL ? sp : value_move(sp, in->sp_delta);
 	switch (in->effect) {
 	case CODE_EFFECT_STORE: slot = slot_index(before, in->base, in->disp); break;
 	case CODE_EFFECT_PUSH: slot = slot_index(before, code_sp_reg(), -8); break;
@@ -464,7 +473,9 @@ struct ht_loc flow_find(const struct flow *flow, int n, struct flow_value want)
 
 bool flow_find_result(const struct flow *flow, int n, int at, struct ht_loc *loc_ret)
 {
-	const struct flow_result *r = &flow->nodes[at].result;
+	const struct flow_node *node = &flow->nodes[n];
+	/* Of two ways one is meant. Otherwise what a push is about to store does not lie there yet when n is reached. */
+	const struct flow_result *r = node->insn.flow == CODE_BRANCH ? &flow->nodes[at].result : &node->result;
 
 	*loc_ret = (struct ht_loc){ .from = HT_FROM_NONE };
 	if (r->any)

@@ -78,8 +78,8 @@ void flow_free(struct flow *flow);
 
 /* A place that holds `want` before node n; from HT_FROM_NONE if none does. Registers before stack slots. */
 struct ht_loc flow_find(const struct flow *flow, int n, struct flow_value want);
-/* A place that holds the result before node `at`, told for the stack pointer of node n (n == at, or at's predecessor);
- * false if none does. from HT_FROM_NONE: the result is NULL. */
+/* A place that holds the result before node n if the way goes on to node `at`, one of n's successors; false if none
+ * does. from HT_FROM_NONE: the result is NULL. */
 bool flow_find_result(const struct flow *flow, int n, int at, struct ht_loc *loc_ret);
 /* Stack pointer before node n minus at the entry. */
 int flow_sp(const struct flow *flow, int n);

@@ -119,8 +119,9 @@ static void collect_edges(struct planner *p)
 	}
 }
 
-/* Nodes 0 .. nr - 1 of the flow, then source and sink. */
-static struct cut *make_cut(struct planner *p, void (*price_edge)(struct planner *p, struct edge *e), bool tails_end)
+/* Nodes 0 .. nr - 1 of the flow, then source and sink. With `reached`, of these nodes alone, and a jump to another
+ * recorded function needs nothing more. */
+static struct cut *make_cut(struct planner *p, void (*price_edge)(struct planner *p, struct edge *e), const bool *reached)
 {
 	int nr = p->flow.nr_nodes, sink = nr + 1;
 	struct cut *c = cut_new(nr + 2, p->nr_edges + 3 * nr + 2);
@@ -130,11 +131,13 @@ static struct cut *make_cut(struct planner *p, void (*price_edge)(struct planner
 	for (int i = 0; i < p->nr_edges; i++) {
 		struct edge *e = &p->edges[i];
 
-		price_edge(p, e);
 		e->arc = -1;
+		if (reached && !reached[e->from])
+			continue;
+		price_edge(p, e);
 		if (e->to >= 0)
 			e->arc = cut_arc(c, e->from, e->to, e->cost);
-		else if (!tails_end)
+		else if (!reached)
 			e->arc = cut_free_arc(c, e->from, sink, e->cost);
 	}
 	for (int i = 0; i < nr; i++)
@@ -187,32 +190,57 @@ static bool planner_begin(struct planner *p, const struct plan_env *env, struct 
 	return true;
 }
 
-/* FINISH sites for what the edges crossed by `first` lead into (all of the function if it is NULL). */
-static bool finish_from(struct planner *p, const struct cut *first)
+static void mark_reached(const struct planner *p, bool *reached)
 {
-	int nr = p->flow.nr_nodes, source = nr, sink = nr + 1, starts = 0;
-	bool *crossed = calloc((size_t)p->nr_edges, sizeof(*crossed));
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (int i = 0; i < p->nr_edges; i++) {
+			const struct edge *e = &p->edges[i];
+
+			if (e->to < 0 || !reached[e->from] || reached[e->to])
+				continue;
+			reached[e->to] = changed = true;
+		}
+	}
+}
+
+/* The cut of what lies behind the nodes in `start`: calls that passed a ONE elsewhere need no second trap. */
+static bool finish_behind(struct planner *p, const bool *start, bool *reached)
+{
+	int nr = p->flow.nr_nodes, source = nr, sink = nr + 1;
 	struct cut *c;
 	bool ok;
 
-	for (int i = 0; crossed && first && i < p->nr_edges; i++)
-		crossed[i] = p->edges[i].arc >= 0 && p->edges[i].to >= 0 && p->edges[i].role == HT_ROLE_STASH &&
-			     cut_crosses(first, p->edges[i].arc);
-	c = crossed ? make_cut(p, price_finish, true) : NULL;
-	ok = c != NULL;
-	for (int i = 0; ok && first && i < p->nr_edges; i++)
-		if (crossed[i]) {
-			cut_free_arc(c, source, p->edges[i].to, CUT_INFINITE);
-			starts++;
-		}
-	if (ok && !first) {
-		cut_free_arc(c, source, 0, CUT_INFINITE);
-		starts = 1;
-	}
-	if (ok && starts)
-		ok = cut_solve(c, source, sink) < CUT_INFINITE && take_crossing(p, c);
+	memcpy(reached, start, (size_t)nr * sizeof(*reached));
+	mark_reached(p, reached);
+	c = make_cut(p, price_finish, reached);
+	for (int i = 0; c && i < nr; i++)
+		if (start[i])
+			cut_free_arc(c, source, i, CUT_INFINITE);
+	ok = c && cut_solve(c, source, sink) < CUT_INFINITE && take_crossing(p, c);
 	cut_free(c);
-	free(crossed);
+	return ok;
+}
+
+/* FINISH sites for what the edges crossed by `first` lead into (all of the function if it is NULL). */
+static bool finish_from(struct planner *p, const struct cut *first)
+{
+	bool *nodes = calloc(2 * (size_t)p->flow.nr_nodes, sizeof(*nodes)), *start = nodes;
+	bool any = !first, ok;
+
+	if (!nodes)
+		return false;
+	start[0] = !first;
+	for (int i = 0; first && i < p->nr_edges; i++) {
+		const struct edge *e = &p->edges[i];
+
+		if (e->arc >= 0 && e->to >= 0 && e->role == HT_ROLE_STASH && cut_crosses(first, e->arc))
+			start[e->to] = any = true;
+	}
+	ok = !any || finish_behind(p, start, nodes + p->flow.nr_nodes);
+	free(nodes);
 	return ok;
 }
 
@@ -232,7 +260,7 @@ bool plan_flow_one(const struct plan_env *env, struct code_reader *reader, struc
 	bool ok = p && planner_begin(p, env, reader, plan) && !p->flow.calls_recorded;
 
 	if (ok) {
-		c = make_cut(p, price_one, false);
+		c = make_cut(p, price_one, NULL);
 		ok = c && cut_solve(c, 0, p->flow.nr_nodes + 1) < CUT_INFINITE && take_crossing(p, c);
 	}
 	ok = ok && plan->nr_sites && finish_from(p, c);
