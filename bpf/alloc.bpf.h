@@ -523,7 +523,7 @@ static __always_inline int is_wrapper(const struct hit *hit, u64 addr)
 {
 	struct thread_state *t = hit->thread;
 
-	return t->last_addr == addr && t->last_obj != hit->site->obj && t->last_sp0 <= hit->sp0 && t->last_valid;
+	return addr && t->last_addr == addr && t->last_obj != hit->site->obj && t->last_sp0 <= hit->sp0 && t->last_valid;
 }
 
 /* One-trap allocation: size and result are both known here. */

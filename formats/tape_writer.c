@@ -98,7 +98,7 @@ static struct tape_writer *writer_new(const struct tape_writer_opts *opts)
 /* A tape tells what a process did: its owner alone may read it, also where the file was there before. */
 static int open_file(const char *path, bool overwrite)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (overwrite ? O_TRUNC : O_EXCL), 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | /* nor wait for a FIFO's reader */ (overwrite ? O_TRUNC : O_EXCL), 0600);
 	struct stat st;
 
 	if (fd < 0)

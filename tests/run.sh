@@ -24,7 +24,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=150 [truth]=240 [survive]=180 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=150 [truth]=420 [survive]=300 [limits]=120 [replay]=240
 	[docs]=30 [bench]=600)
 full=
 

@@ -86,7 +86,7 @@ static int take_option(const struct command *cmd, int option, const char *value,
 
 	switch (option) {
 	case 'p':
-		err = parse_number(cmd, "pid", value, 1 << 22, &n);
+		err = parse_number(cmd, "pid", value, INT32_MAX, &n);
 		if (!err && !n)
 			err = command_usage_error(cmd, "there is no pid 0");
 		so->pid = (pid_t)n;
@@ -200,6 +200,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 		ra.session.argv = argv + args.next;
 	if (!ra.session.pid == !ra.session.argv)
 		return command_usage_error(cmd, "name either a process (-p PID) or a command (-- CMD ARGS)");
+	if (ra.session.pid && ra.session.user)
+		return command_usage_error(cmd, "--user is for a command, not for a process that runs already");
 	if (ra.session.pid == getpid())
 		return command_usage_error(cmd, "a recorder cannot record itself");
 	err = session_run(&ra.session, &res);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* heaptape - records every allocation of a live process and plays it back against any allocator. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ static void print_usage(FILE *out)
 		     "Records every allocation of a live process onto a tape, and plays it back against any allocator.\n\n");
 	for (const struct command *const *cmd = commands; *cmd; cmd++)
 		fprintf(out, "  %-8s %s\n", (*cmd)->name, (*cmd)->summary);
-	fprintf(out, "\n'heaptape VERB --help' tells more; 'heaptape man VERB' prints the manual page.\n"
+	fprintf(out, "\n'heaptape VERB --help' tells more; 'heaptape man VERB | man -l -' shows its manual page.\n"
 		     "first steps:  sudo heaptape record -p PID -o app.tape --duration 30s\n"
 		     "              heaptape replay app.tape\n");
 }
@@ -37,6 +38,17 @@ static int run_man(const char *name)
 	return EXIT_DONE;
 }
 
+/* What was printed must have arrived: a full disk behind stdout is a failure. */
+static int finish_output(int status)
+{
+	bool failed = fflush(stdout) != 0;
+
+	if (!(failed | ferror(stdout)) || status != EXIT_DONE)
+		return status;
+	message_error("the output could not be written");
+	return EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *cmd;
@@ -47,18 +59,18 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
 		print_usage(stdout);
-		return EXIT_DONE;
+		return finish_output(EXIT_DONE);
 	}
 	if (!strcmp(argv[1], "--version")) {
 		printf("heaptape %s\n", HEAPTAPE_VERSION);
 		return EXIT_DONE;
 	}
 	if (!strcmp(argv[1], "man"))
-		return run_man(argv[2]);
+		return finish_output(run_man(argv[2]));
 	cmd = command_find(argv[1]);
 	if (!cmd) {
 		message_error("no verb '%s'; 'heaptape --help' lists them", argv[1]);
 		return EXIT_USAGE;
 	}
-	return cmd->run(cmd, argc - 1, argv + 1);
+	return finish_output(cmd->run(cmd, argc - 1, argv + 1));
 }

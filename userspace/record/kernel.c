@@ -73,6 +73,13 @@ static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
 			bpf_program__set_autoload(prog, opts->mappings);
 }
 
+unsigned kernel_nr_cpus(void)
+{
+	int nr = libbpf_num_possible_cpus();
+
+	return nr < 1 ? 1 : nr < HT_CPUS_MAX ? (unsigned)nr : HT_CPUS_MAX - 1;
+}
+
 static int set_constants(const struct kernel_opts *opts, struct kernel *k)
 {
 	struct stat st;

@@ -44,6 +44,8 @@ struct kernel {
 /* Loads; attaches threads and process events, and the mapping tracepoints if asked for. -errno; *why_ret (static text)
  * says at which step. */
 int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret);
+/* CPUs that may ever be there: as many rings are made. */
+unsigned kernel_nr_cpus(void);
 /* Page faults of one more thread (and the threads it makes from now on). */
 int kernel_watch_faults(struct kernel *k, pid_t tid);
 /* Detaches everything but the sites' links, which belong to attach.h. */

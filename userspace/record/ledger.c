@@ -464,6 +464,9 @@ static int take_thread(struct ledger *l, const struct ht_ev_thread *e)
 		return -ENOMEM;
 	if (e->h.flags & HT_EVF_EXIT) {
 		ev.kind = TAPE_THREAD_EXIT;
+		if (t->unmap.open)
+			l->nr_unmaps--;
+		t->unmap.open = false;
 		pending_remove(l, t);
 		return ledger_add(l, &ev);
 	}

@@ -104,7 +104,7 @@ static int open_kernel(struct session *s)
 {
 	struct kernel_opts ko = { .pid = s->process.pid,
 				  .backend = s->opts->backend,
-				  .ring_nbytes = choose_ring(s->opts, (unsigned)sysconf(_SC_NPROCESSORS_CONF)),
+				  .ring_nbytes = choose_ring(s->opts, kernel_nr_cpus()),
 				  .mappings = s->opts->mappings || !s->opts->pid, /* a child is held by its mmap calls */
 				  .faults = s->opts->faults,
 				  .hold_child = !s->opts->pid };
@@ -287,10 +287,11 @@ static int mark_end(struct session *s)
 	size_t nbytes;
 	int err;
 
+	/* Losses are counted up to the very time at which records cease to count. */
 	s->end_ns = clock_monotonic_ns();
-	err = session_sample_rss(s, s->end_ns);
+	err = session_tell_losses(s, s->end_ns, true);
 	if (!err)
-		err = session_tell_losses(s, s->end_ns, true);
+		err = session_sample_rss(s, s->end_ns);
 	attach_detach(s->attach);
 	if (!err)
 		err = drain_collect(s->drain, clock_monotonic_ns(), &nbytes);
@@ -318,6 +319,9 @@ static int close_tape(struct session *s, int err)
 		ledger_totals(s->ledger, &s->res->totals);
 	close_err = tape_writer_close(s->writer);
 	s->writer = NULL;
+	/* Nothing was recorded: no empty tape stands in the way of the next try. */
+	if (err && !s->start_ns && !s->opts->overwrite)
+		unlink(s->res->tape_path);
 	if (!err && close_err)
 		err = session_fail(s, close_err, "%s: %s", s->res->tape_path, strerror(-close_err));
 	return err;
@@ -363,6 +367,8 @@ static int begin(struct session *s)
 	err = block_signals(s);
 	if (!err && !s->opts->pid) {
 		err = launch_start(s->opts->argv, s->opts->user, &s->launch);
+		if (err == -ENOENT && s->opts->user)
+			return session_fail(s, err, "no user is called %s", s->opts->user);
 		if (err)
 			return session_fail(s, err, "%s cannot be started%s%s: %s", s->opts->argv[0], s->opts->user ? " as user " : "",
 				    s->opts->user ? s->opts->user : "", strerror(-err));

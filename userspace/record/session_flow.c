@@ -151,8 +151,10 @@ static int serve_child(struct session *s, bool *ended)
 	size_t nbytes;
 	int err = 0;
 
-	if (state == LAUNCH_ENDED)
+	if (state == LAUNCH_ENDED) {
 		*ended = true;
+		s->launch.pid = -1; /* reaped: the number may be another's by now */
+	}
 	if (state != LAUNCH_STOPPED)
 		return 0;
 	err = drain_once(s, &nbytes);

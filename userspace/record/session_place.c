@@ -110,7 +110,7 @@ static void check_plans(struct session *s, struct allocator *a)
 	if (res.why[0])
 		message_info("%s: plans not checked (%s), the simple ones are used", object_path(a->obj), res.why);
 	else
-		message_info("%s: %u plans hold in %llu known calls, %u did not and are replaced, %u cannot be called (%s)",
+		message_verbose("%s: %u plans hold in %llu known calls, %u did not and are replaced, %u cannot be called (%s)",
 			     object_path(a->obj), res.nr_checked, (unsigned long long)res.nr_calls, res.nr_failed,
 			     res.nr_unreached, human_ns(took, res.took_ns));
 	for (unsigned i = 0; i < a->nr_plans; i++)
@@ -171,7 +171,8 @@ int session_place_new(struct session *s)
 	if (err && !process_is_alive(&s->process))
 		return 0; /* it ended meanwhile: nothing to probe any more */
 	if (err)
-		return session_fail(s, err, "the mappings of pid %d cannot be read: %s", s->process.pid, strerror(-err));
+		return session_fail(s, err, "the mappings of pid %d cannot be read: %s; another's process needs CAP_SYS_PTRACE, and "
+				    "a sandbox may forbid it even then; see heaptape doctor", s->process.pid, strerror(-err));
 	if (inventory_loader(inv, &start, &end))
 		ledger_loader(s->ledger, start, end);
 	/* All checks come first: once an allocator is probed, the target's records are in the rings. */

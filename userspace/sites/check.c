@@ -33,7 +33,7 @@
 struct seen {
 	uint32_t tid;
 	uint32_t next; /* call that this thread's next record must be, CHECK_CALLS_MAX: none */
-	bool lost_step;
+	int function;  /* of its last call that was looked at */
 };
 
 struct judge {
@@ -55,6 +55,7 @@ struct check {
 	int area_fd, go_fd;
 	pid_t pid;
 	bool is_libc;
+	unsigned nr_functions; /* our own count: the area can be written by what runs in the scratch process */
 	struct judge *judge;
 };
 
@@ -93,6 +94,7 @@ static void fill_area(struct check *c)
 		to->offset = plan->vaddr;
 		c->plan_of[c->area->nr_functions++] = i;
 	}
+	c->nr_functions = c->area->nr_functions;
 }
 
 /* The scratch program runs under this machine's libc: a target with another one cannot be imitated. */
@@ -307,11 +309,12 @@ static void find_wrong(struct judge *j, const struct check_area *area, uint32_t 
 		if (!t)
 			continue;
 		if (t->next == CHECK_CALLS_MAX) {
-			j->failed = j->nr_threads ? (int)area->calls[nr - 1].function : 0;
+			j->failed = t->function;
 			snprintf(j->why, sizeof(j->why), "check: an event too many");
 			return;
 		}
 		call = &area->calls[t->next];
+		t->function = call->function;
 		if (!same_call(&area->functions[call->function], call, e)) {
 			j->failed = call->function;
 			snprintf(j->why, sizeof(j->why), "check: call of %llu bytes gave 0x%llx, its event says %llu and 0x%llx",
@@ -416,7 +419,7 @@ static void settle(struct check *c, bool checked)
 {
 	bool reached[CHECK_FUNCTIONS_MAX * 2] = { 0 };
 
-	for (uint32_t i = 0; checked && i < c->area->nr_functions; i++)
+	for (unsigned i = 0; checked && i < c->nr_functions; i++)
 		if (c->area->functions[i].found)
 			reached[c->plan_of[i]] = true;
 	for (unsigned i = 0; i < c->a->nr_plans; i++) {
@@ -435,6 +438,16 @@ static void settle(struct check *c, bool checked)
 	}
 }
 
+/* The log is written by a process that runs the target's code: its numbers are looked at before they are used. The
+ * process has ended by now. */
+static bool calls_are_sane(const struct check *c, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (c->area->calls[i].function >= c->nr_functions)
+			return false;
+	return nr > 0;
+}
+
 static int check_rounds(struct check *c)
 {
 	int err = 0;
@@ -447,6 +460,8 @@ static int check_rounds(struct check *c)
 			return err;
 		nr = c->area->nr_calls < CHECK_CALLS_MAX ? c->area->nr_calls : CHECK_CALLS_MAX;
 		c->res->nr_calls += nr;
+		if (!calls_are_sane(c, nr))
+			return -EBADMSG;
 		find_wrong(c->judge, c->area, nr);
 		if (c->judge->failed < 0)
 			return nr > 1000 ? 0 : -ENODATA;
@@ -472,11 +487,11 @@ int check_allocator(struct kernel *k, struct drain *d, struct allocator *a, stru
 		err = -ENOMEM;
 	if (!err)
 		c.area = mmap(NULL, sizeof(*c.area), PROT_READ | PROT_WRITE, MAP_SHARED, c.area_fd, 0);
-	if (c.area == MAP_FAILED || !c.area) {
-		free(c.judge);
-		return -ENOMEM;
-	}
-	if (object_is_executable(a->obj))
+	if (c.area == MAP_FAILED)
+		c.area = NULL;
+	if (!c.area)
+		snprintf(res->why, sizeof(res->why), "out of memory");
+	else if (object_is_executable(a->obj))
 		snprintf(res->why, sizeof(res->why), "a program's own allocator cannot be called from outside");
 	else if (!c.is_libc && (!strcmp(a->name, "glibc") || !strcmp(a->name, "musl")))
 		snprintf(res->why, sizeof(res->why), "another libc than this machine's");
@@ -484,9 +499,12 @@ int check_allocator(struct kernel *k, struct drain *d, struct allocator *a, stru
 		snprintf(res->why, sizeof(res->why), "the scratch process could not be used: %s%s%s", strerror(-err),
 			 c.judge->why[0] ? "; " : "", c.judge->why);
 	settle(&c, !res->why[0]);
-	munmap(c.area, sizeof(*c.area));
-	close(c.area_fd);
-	free(c.judge->records);
+	if (c.area)
+		munmap(c.area, sizeof(*c.area));
+	if (c.area_fd >= 0)
+		close(c.area_fd);
+	if (c.judge)
+		free(c.judge->records);
 	free(c.judge);
 	res->took_ns = clock_monotonic_ns() - begin;
 	return 0;

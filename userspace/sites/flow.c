@@ -243,23 +243,23 @@ static void forward(const struct code_insn *in, const struct flow_state *before,
 		after->slot[slot] = value;
 }
 
+static bool merge_value(struct flow_value *to, struct flow_value v)
+{
+	if (to->kind == FLOW_UNSEEN ? v.kind == FLOW_UNSEEN : value_equal(*to, v) || to->kind == FLOW_UNKNOWN)
+		return false;
+	*to = to->kind == FLOW_UNSEEN ? v : (struct flow_value){ .kind = FLOW_UNKNOWN };
+	return true;
+}
+
 /* True if `into` changed. */
 static bool merge(struct flow_state *into, const struct flow_state *from)
 {
-	struct flow_value *to = into->reg;
-	const struct flow_value *v = from->reg;
 	bool changed = false;
 
-	for (int i = 0; i < CODE_NR_REGS + FLOW_NR_SLOTS; i++) {
-		if (i == CODE_NR_REGS) {
-			to = into->slot - CODE_NR_REGS;
-			v = from->slot - CODE_NR_REGS;
-		}
-		if (to[i].kind == FLOW_UNSEEN ? v[i].kind == FLOW_UNSEEN : value_equal(to[i], v[i]) || to[i].kind == FLOW_UNKNOWN)
-			continue;
-		to[i] = to[i].kind == FLOW_UNSEEN ? v[i] : (struct flow_value){ .kind = FLOW_UNKNOWN };
-		changed = true;
-	}
+	for (int i = 0; i < CODE_NR_REGS; i++)
+		changed |= merge_value(&into->reg[i], from->reg[i]);
+	for (int i = 0; i < FLOW_NR_SLOTS; i++)
+		changed |= merge_value(&into->slot[i], from->slot[i]);
 	return changed;
 }
 
@@ -324,7 +324,7 @@ static void backward(const struct code_insn *in, const struct flow_state *s, con
 	for (int i = first; i < end; i++)
 		before->slots[i / 64] &= ~(1ull << (i % 64));
 	switch (in->effect) {
-	case CODE_EFFECT_MOVE: result_move(before, dst_is, 1u << in->src, -1); break;
+	case CODE_EFFECT_MOVE: result_move(before, dst_is, 1u << (in->src & 31), -1); break;
 	case CODE_EFFECT_LOAD: result_move(before, dst_is, 0, slot_index(s, in->base, in->disp)); break;
 	case CODE_EFFECT_POP: result_move(before, dst_is, 0, slot_index(s, code_sp_reg(), 0)); break;
 	case CODE_EFFECT_STORE:
