@@ -298,6 +298,12 @@ static int parse_settings(struct tested *a, const char *text, char *why, size_t 
 				 text);
 			return -EINVAL;
 		}
+		/* The player's own loading must stay what it is; and the figures would stand under a false name. */
+		if (!strncmp(text, "LD_", 3)) {
+			snprintf(why, why_nbytes, "'%s': variables of the dynamic linker are no settings of an allocator; "
+				 "name the shared object instead, as in --alloc PATH", text);
+			return -EINVAL;
+		}
 		const char *end = strchr(text, ',');
 		while (end && !key_length(end + 1))
 			end = strchr(end + 1, ',');

@@ -75,6 +75,7 @@ test_failures_side_by_side() {
 }
 
 test_refusals() {
+	refused "a variable of the dynamic linker as a setting" 2 "dynamic linker" replay "$TMP/small.tape" --alloc glibc,LD_PRELOAD=/x
 	refused "no tape" 2 "no tape was named" replay
 	refused "unknown option value" 2 "--order sideways" replay "$TMP/small.tape" --order sideways
 	refused "unknown allocator" 2 "nosuchmalloc" replay "$TMP/small.tape" --alloc nosuchmalloc
