@@ -39,7 +39,6 @@ struct check_area {
 	uint32_t ready;    /* scratch: has mapped everything, waits for a byte on CHECK_GO_FD */
 	uint32_t nr_calls; /* scratch, atomic */
 	uint32_t done;
-	char path[4096];   /* the object, as the scratch process can open it; "": it is the scratch's own libc */
 	struct check_function functions[CHECK_FUNCTIONS_MAX];
 	struct check_call calls[CHECK_CALLS_MAX];
 };

@@ -29,7 +29,6 @@ enum code_effect {
 	CODE_EFFECT_PUSH,  /* src, or nothing that is followed (CODE_NO_REG) */
 	CODE_EFFECT_POP,   /* dst */
 	CODE_EFFECT_ZERO,  /* dst = 0 */
-	CODE_EFFECT_MUL,   /* dst = dst * src, low half */
 	CODE_EFFECT_LEA,   /* dst = base + disp */
 	CODE_EFFECT_SPOIL, /* some of the spoilt bytes at base + disp change to nothing that is followed */
 };

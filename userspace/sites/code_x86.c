@@ -251,20 +251,6 @@ static void insn_effect(const cs_insn *in, struct code_insn *insn)
 		if (insn->effect)
 			insn->dst = (uint8_t)operand_reg(&ops[0]);
 		return;
-	case X86_INS_IMUL:
-		if (x86->op_count == 2 && operand_reg(&ops[0]) >= 0 && operand_reg(&ops[1]) >= 0) {
-			insn->effect = CODE_EFFECT_MUL;
-			insn->src = (uint8_t)operand_reg(&ops[0]);
-			insn->dst = (uint8_t)operand_reg(&ops[1]);
-		}
-		return;
-	case X86_INS_MUL: /* rdx is destroyed too: insn.writes has it */
-		if (operand_reg(&ops[0]) >= 0) {
-			insn->effect = CODE_EFFECT_MUL;
-			insn->src = (uint8_t)operand_reg(&ops[0]);
-			insn->dst = 0;
-		}
-		return;
 	case X86_INS_LEA:
 		if (x86->op_count == 2 && operand_reg(&ops[1]) >= 0 && operand_mem(&ops[0], insn)) {
 			insn->effect = CODE_EFFECT_LEA;
