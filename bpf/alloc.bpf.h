@@ -12,6 +12,7 @@
 #ifndef HEAPTAPE_ALLOC_BPF_H
 #define HEAPTAPE_ALLOC_BPF_H
 
+#include "cond.bpf.h"
 #include "ring.bpf.h"
 
 /* The bounds of what an allocator puts on the stack between a call and a call inside it, and of one thread's stack. */
@@ -111,28 +112,6 @@ static __always_inline void regs_copy(u64 *r, struct pt_regs *c)
 	r[14] = c->r14;
 	r[15] = c->r15;
 	r[16] = c->ip;
-}
-
-/* x86 condition codes in the order of their encoding: o b z be s p l le, each followed by its opposite. */
-static __always_inline int cond_holds(u8 cond, u64 flags)
-{
-	u64 cf = flags & 1, pf = flags >> 2 & 1, zf = flags >> 6 & 1, sf = flags >> 7 & 1, of = flags >> 11 & 1;
-	u64 v;
-
-	if (!cond)
-		return 1;
-	cond--;
-	switch (cond >> 1) {
-	case 0: v = of; break;
-	case 1: v = cf; break;
-	case 2: v = zf; break;
-	case 3: v = cf | zf; break;
-	case 4: v = sf; break;
-	case 5: v = pf; break;
-	case 6: v = sf ^ of; break;
-	default: v = zf | (sf ^ of); break;
-	}
-	return v != (cond & 1);
 }
 
 static __always_inline u64 user_word(u64 addr)
@@ -576,9 +555,11 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	u32 nr = (u32)bpf_get_attach_cookie(ctx);
 	struct hit hit;
 
-	__sync_fetch_and_add(&counters_get()->traps, 1);
 	hit.site = bpf_map_lookup_elem(&sites, &nr);
-	if (!hit.site || !cond_holds(hit.site->cond, ctx->flags))
+	if (!hit.site)
+		return 0;
+	__sync_fetch_and_add(&counters_get()->traps[hit.site->trap & (HT_TRAP_NR - 1)], 1);
+	if (!cond_holds(hit.site->cond, ctx->flags))
 		return 0;
 	regs_copy(hit.r, ctx);
 	hit.site_nr = (u16)nr;

@@ -31,6 +31,15 @@ enum ht_role {
 	HT_ROLE_STEER = 5,   /* a call that steers the allocator: its arguments, nothing to finish */
 };
 
+/* What a breakpoint there makes the kernel do, and so what it costs. */
+enum ht_trap {
+	HT_TRAP_EMULATED = 0, /* the instruction is emulated */
+	HT_TRAP_STEPPED = 1,  /* a copy of it is single-stepped */
+	HT_TRAP_RETURN = 2,   /* a return probe */
+	HT_TRAP_SHARED = 3,   /* nothing of its own: another site stands on the same instruction */
+	HT_TRAP_NR,
+};
+
 /* Where a value is to be found. */
 enum ht_from {
 	HT_FROM_NONE = 0,
@@ -68,7 +77,7 @@ struct ht_site {
 	__u8 cond;  /* 0: always; n: only if the processor's condition code n - 1 holds (x86-64: 0 o .. 15 g) */
 	__u8 obj;   /* allocator number, index of struct ht_object */
 	__u8 flags; /* enum ht_site_flag */
-	__u8 pad;
+	__u8 trap;  /* enum ht_trap */
 	__u16 func; /* sites of one function share this number */
 	__s32 ra_off; /* the return address stands at stack pointer + ra_off */
 	__u32 pad2;
@@ -169,9 +178,8 @@ struct ht_counters {
 	__s64 lost[HT_LOSS_NR]; /* calls; the sum over all CPUs is what counts, one CPU's may be negative */
 	__u64 lost_last_ts;
 	__u64 nested;  /* calls of wrappers, and calls inside a call, that made no record */
-	__u64 traps;   /* times a site was reached */
+	__u64 traps[HT_TRAP_NR]; /* times a site was reached; HT_TRAP_SHARED: together with another, so no trap */
 	__u64 other_lost; /* records that are no calls (faults, mappings, threads) and found no room */
-	__u64 pad;
 };
 
 #endif

@@ -104,7 +104,7 @@ static void check_kernel(void)
 	found(F_TRACEPOINTS, k.has_tracepoints, "%s", k.has_tracepoints ? "attached" : strerror(-k.tracepoint_err));
 	err = kernel_watch_faults(&k, getpid());
 	found(F_FAULTS, !err, "%s", err ? strerror(-err) : "attached");
-	err = calibrate_trap(&k, &trap_ns);
+	err = calibrate_trap(&k, HT_TRAP_EMULATED, &trap_ns);
 	if (err)
 		found(F_LOAD, false, "programs load, but a probe in this program itself fails: %s", strerror(-err));
 	else

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd_probe_estimate.h"
 #include "command.h"
 #include "formats/tape.h"
 #include "message.h"
@@ -17,10 +18,11 @@ static const struct command_option options[] = {
 	{ "pid", 'p', "PID", "the process whose allocators are looked at" },
 	{ "lib", 'l', "FILE", "a shared object or program instead of a process" },
 	{ "json", 0, NULL, "print JSON" },
+	{ "estimate", 0, "TIME", "count the calls of process PID for TIME (2s) instead, and say what recording will cost it" },
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_JSON = 256 + 2 };
+enum { OPT_JSON = 256 + 2, OPT_ESTIMATE };
 
 static const char *const role_names[] = { [HT_ROLE_ONE] = "one",	 [HT_ROLE_STASH] = "stash", [HT_ROLE_FINISH] = "finish",
 					  [HT_ROLE_GIVE_UP] = "give-up", [HT_ROLE_STEER] = "steer" };
@@ -164,13 +166,13 @@ static int probe_lib(const char *path, bool json)
 	return EXIT_DONE;
 }
 
-static int probe_pid(pid_t pid, bool json)
+static int probe_pid(pid_t pid, bool json, uint64_t estimate_ns)
 {
 	struct allocator *list[HT_OBJECTS_MAX];
 	struct inventory *inv = inventory_new();
 	struct process p;
+	int err, status = EXIT_DONE;
 	unsigned nr_new;
-	int err;
 
 	err = process_open(pid, &p);
 	if (!err && inv)
@@ -183,18 +185,21 @@ static int probe_pid(pid_t pid, bool json)
 	} else {
 		for (unsigned i = 0; i < inventory_nr(inv); i++)
 			list[i] = inventory_get(inv, i);
-		print_all(list, inventory_nr(inv), json);
+		if (estimate_ns)
+			status = probe_estimate(&p, list, inventory_nr(inv), estimate_ns, json);
+		else
+			print_all(list, inventory_nr(inv), json);
 	}
 	inventory_free(inv);
 	process_close(&p);
-	return err || !inv ? EXIT_FAILED : EXIT_DONE;
+	return err || !inv ? EXIT_FAILED : status;
 }
 
 static int run(const struct command *cmd, int argc, char **argv)
 {
 	struct command_args args = { 0 };
 	const char *lib = NULL;
-	uint64_t pid = 0;
+	uint64_t pid = 0, estimate_ns = 0;
 	bool json = false;
 	int option;
 
@@ -205,21 +210,26 @@ static int run(const struct command *cmd, int argc, char **argv)
 			lib = args.value;
 		if (option == OPT_JSON)
 			json = true;
+		if (option == OPT_ESTIMATE && (parse_duration_ns(args.value, &estimate_ns) || !estimate_ns))
+			return command_usage_error(cmd, "--estimate wants a time such as 2s or 500ms, not '%s'", args.value);
 	}
 	if (option != COMMAND_END)
 		return option == COMMAND_HELP ? EXIT_DONE : EXIT_USAGE;
 	if (!pid == !lib || args.next < argc)
 		return command_usage_error(cmd, "name either a process (-p PID) or a file (--lib FILE)");
-	return lib ? probe_lib(lib, json) : probe_pid((pid_t)pid, json);
+	if (estimate_ns && lib)
+		return command_usage_error(cmd, "--estimate counts the calls of a process (-p PID), a file makes none");
+	return lib ? probe_lib(lib, json) : probe_pid((pid_t)pid, json, estimate_ns);
 }
 
 const struct command cmd_probe = {
 	.name = "probe",
-	.synopsis = "-p PID | --lib FILE  [--json]",
+	.synopsis = "-p PID [--estimate TIME] | --lib FILE  [--json]",
 	.summary = "Show where probes would stand, and what a call would cost",
 	.description = "Prints for each recorded function its sites: offset in the file, role, whether the kernel emulates the\n"
 		       "instruction (cheap) or steps it (five times as dear), and where size and block are found. Probes nothing;\n"
-		       "record checks plans that rest on data flow with known calls before it uses them.",
+		       "record checks plans that rest on data flow with known calls before it uses them. With --estimate it counts\n"
+		       "the calls of a running process at these sites for a while and says what recording will cost it.",
 	.options = options,
 	.run = run,
 };

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "message.h"
 #include "record/session.h"
+#include "report/cost_lines.h"
 
 static const struct command_option options[] = {
 	{ "pid", 'p', "PID", "the process to record, all its threads; nothing in it is stopped or changed" },
@@ -117,6 +118,16 @@ static int take_option(const struct command *cmd, int option, const char *value,
 	return err;
 }
 
+static double calls_per_s(const struct session_result *res)
+{
+	return res->duration_ns ? 1e9 * (double)res->totals.events / (double)res->duration_ns : 0;
+}
+
+static double cpus_taken(const struct session_result *res)
+{
+	return res->duration_ns ? trap_cost_ns(&res->costs, res->traps) / (double)res->duration_ns : 0;
+}
+
 static void print_json(const struct session_result *res)
 {
 	cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "allocators");
@@ -144,12 +155,26 @@ static void print_json(const struct session_result *res)
 	cJSON_AddNumberToObject(root, "unknown_frees", (double)res->totals.unknown_frees);
 	cJSON_AddNumberToObject(root, "implied_frees", (double)res->totals.implied_frees);
 	cJSON_AddNumberToObject(root, "other_lost", (double)res->other_lost);
-	cJSON_AddNumberToObject(root, "traps", (double)res->traps);
-	cJSON_AddNumberToObject(root, "trap_ns", (double)res->trap_ns);
+	cost_add_json(root, res->traps, &res->costs);
+	cJSON_AddNumberToObject(root, "calls_per_s", calls_per_s(res));
+	cJSON_AddNumberToObject(root, "cpus", cpus_taken(res));
 	text = cJSON_Print(root);
 	printf("%s\n", text ? text : "null");
 	cJSON_free(text);
 	cJSON_Delete(root);
+}
+
+/* The figure that probe --estimate gives beforehand. */
+static void print_cost(const struct session_result *res)
+{
+	char calls[COST_MAX], cpus[COST_MAX], count[HUMAN_MAX];
+	uint64_t nr_traps = trap_total(res->traps);
+
+	if (!res->duration_ns || !res->costs.ns[HT_TRAP_EMULATED])
+		return;
+	message_info("%s calls/s: recording took about %s (%s traps of %.0f ns)", cost_number(calls, calls_per_s(res)),
+		     cost_cpus(cpus, cpus_taken(res)), human_count(count, nr_traps),
+		     nr_traps ? trap_cost_ns(&res->costs, res->traps) / (double)nr_traps : 0);
 }
 
 static void print_summary(const struct session_opts *so, const struct session_result *res)
@@ -162,10 +187,7 @@ static void print_summary(const struct session_opts *so, const struct session_re
 		     human_count(count, res->totals.events), human_ns(time, res->duration_ns),
 		     (unsigned long long)res->totals.threads, human_nbytes(live, res->totals.live_nbytes),
 		     human_nbytes(nbytes, res->tape_nbytes));
-	if (res->duration_ns && res->trap_ns)
-		message_info("the target paid for %s traps of about %llu ns: %.1f %% of one CPU", human_count(count, res->traps),
-			     (unsigned long long)res->trap_ns,
-			     100.0 * (double)res->traps * (double)res->trap_ns / (double)res->duration_ns);
+	print_cost(res);
 	if (res->totals.lost)
 		message_warn("%llu calls were lost (%.3f %%); heaptape info %s says when; --buffer makes room",
 			     (unsigned long long)res->totals.lost,

@@ -165,6 +165,30 @@ bystander() {
 	end_target "$by" "$TARGET"
 }
 
+estimate() {
+	local probe
+	refuses "an estimate of a file" 2 "file makes none" "$HEAPTAPE" probe --lib /bin/true --estimate 1s
+	refuses "an estimate over no time" 2 "--estimate wants a time" "$HEAPTAPE" probe -p 1 --estimate soon
+	"$LIVE/churn" 20 2 >/dev/null &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	sleep 0.2
+	"$HEAPTAPE" probe -p "$TARGET" --json >"$TMP/probe.json"
+	"$HEAPTAPE" probe -p "$TARGET" --estimate 300ms --json >"$TMP/e.json" 2>"$TMP/err"
+	check "an estimate counts calls and knows what a trap costs" /usr/bin/python3 -c "
+import json; e = json.load(open('$TMP/e.json'))['estimate']
+assert e['calls'] > 1000 and e['traps'] >= e['calls'] and e['trap_ns'] > 0 and e['cpus'] > 0, e"
+	"$HEAPTAPE" probe -p "$TARGET" --estimate 100ms >"$TMP/out" 2>"$TMP/err"
+	if grep -qE '^[0-9,]+ calls/s: recording will take about [0-9.]+ (of a CPU|CPUs)$' "$TMP/out"; then pass "an estimate in words"; else
+		fail "an estimate in words" "$(cat "$TMP/out" "$TMP/err")"
+	fi
+	probe=$(/usr/bin/python3 "$ROOT/tests/live/text_bytes.py" "$TARGET" "$TMP/probe.json")
+	if [ "$probe" = "breakpoints 0 other 0" ]; then pass "an estimate leaves no probe behind"; else
+		fail "an estimate leaves no probe behind" "$probe"
+	fi
+	end_target "$TARGET"
+}
+
 privacy() {
 	"$HEAPTAPE" record -q --no-cmdline -o "$TMP/p.tape" -f -- "$LIVE/churn" 0.1 1 >/dev/null
 	"$HEAPTAPE" info "$TMP/p.tape" --json >"$TMP/p.json"
@@ -173,10 +197,11 @@ privacy() {
 	fi
 }
 
-need_root "bad files" "bad targets" "rights" "bystander" "privacy" || exit 0
+need_root "bad files" "bad targets" "rights" "bystander" "estimate" "privacy" || exit 0
 bad_files
 bad_targets
 rights
 bystander
+estimate
 privacy
 exit 0

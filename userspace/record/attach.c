@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bpf/record.skel.h"
+#include "record/calibrate.h"
 
 #define BREAKPOINT_BYTE 0xcc /* int3 */
 
@@ -40,7 +41,7 @@ struct attach *attach_new(struct kernel *k, pid_t pid, unsigned first_site)
 	at->kernel = k;
 	at->pid = pid;
 	at->nr_sites = first_site;
-	at->max_sites = first_site ? HT_SITES_MAX - 1 : ATTACH_CHECK_FIRST; /* the last number is calibrate.c's */
+	at->max_sites = first_site ? CALIBRATE_SITE : ATTACH_CHECK_FIRST;
 	return at;
 }
 
@@ -100,6 +101,18 @@ static bool already_in(const struct batch *batch, const struct plan_site *ps)
 	return false;
 }
 
+static uint8_t trap_of(const struct batch *batch, const struct plan_site *ps)
+{
+	static const uint8_t traps[] = { [SITE_EMULATED] = HT_TRAP_EMULATED,
+					 [SITE_STEPPED] = HT_TRAP_STEPPED,
+					 [SITE_RETURN] = HT_TRAP_RETURN };
+
+	for (unsigned i = 0; i < batch->nr; i++)
+		if (batch->offsets[i] == ps->offset)
+			return HT_TRAP_SHARED;
+	return traps[ps->class];
+}
+
 static int describe_site(struct attach *at, const struct plan *plan, const struct plan_site *ps, uint8_t obj, uint16_t func,
 			 struct batch *batch)
 {
@@ -112,6 +125,7 @@ static int describe_site(struct attach *at, const struct plan *plan, const struc
 		return -E2BIG;
 	site.obj = obj;
 	site.func = func;
+	site.trap = trap_of(batch, ps);
 	if (bpf_map_update_elem(bpf_map__fd(at->kernel->skel->maps.sites), &nr, &site, BPF_ANY))
 		return -errno;
 	at->sites[nr] = (struct attach_site){ .plan = plan,

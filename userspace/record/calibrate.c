@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Times a probed instruction of our own against the same one unprobed. */
+/* Times recorded calls of a function of our own against the same calls unrecorded. */
 #include "calibrate.h"
 
 #include <bpf/bpf.h>
@@ -9,37 +9,52 @@
 
 #include "bpf/record.skel.h"
 #include "clock.h"
+#include "formats/tape.h"
+#include "record/drain.h"
 #include "target/maps.h"
 #include "target/process.h"
 
-enum { WINDOWS = 12, CALLS = 400 };
-
-/* A site number without a description: the program looks it up, finds role 0 and leaves. */
-#define CALIBRATION_SITE (HT_SITES_MAX - 1)
+/* Short windows find a quiet moment; a ring of 16 KiB holds one's records. */
+enum { WINDOWS = 48, CALLS = 100 };
 
 #if defined(__x86_64__)
-__attribute__((naked, noinline, used)) static void calibrated_spot(void)
+enum { REG_BLOCK = 7, REG_RESULT = 0 }; /* rdi and rax, as events.h counts them */
+enum { AT_EMULATED = 0, AT_STEPPED = 1, STEPPED_RA_OFF = 8 };
+
+/* An allocator's whole traffic: gives back the address that it gets. */
+__attribute__((naked, noinline, used)) static void *calibrated_spot(void *block)
 {
-	__asm__ volatile("push %rbp\n\tpop %rbp\n\tret");
+	(void)block;
+	__asm__ volatile("push %rbp\n\tpop %rbp\n\tmov %rdi, %rax\n\tret");
 }
 #else
 #error "calibrate.c: no emulated instruction is known for this processor"
 #endif
 
+struct calibration {
+	struct kernel *kernel;
+	struct drain *drain; /* takes the records away */
+	unsigned long offset; /* of the spot in this program's file */
+	struct bpf_link *links[2];
+	unsigned nr_links;
+};
+
 /* Nanoseconds a call, the best of all windows. */
-static double time_calls(void)
+static double time_calls(const struct calibration *c)
 {
 	double best = 1e18;
+	size_t nbytes;
 
 	for (int w = 0; w < WINDOWS; w++) {
 		uint64_t begin = clock_monotonic_ns();
 		double each;
 
-		for (int i = 0; i < CALLS; i++)
-			calibrated_spot();
+		for (uintptr_t i = 1; i <= CALLS; i++)
+			calibrated_spot((void *)(i * 16));
 		each = (double)(clock_monotonic_ns() - begin) / CALLS;
 		if (each < best)
 			best = each;
+		drain_collect(c->drain, clock_monotonic_ns(), &nbytes);
 	}
 	return best;
 }
@@ -65,31 +80,141 @@ static int spot_offset(unsigned long *offset_ret)
 	return err;
 }
 
-int calibrate_trap(struct kernel *k, uint64_t *trap_ns_ret)
+static struct ht_loc in_register(uint8_t reg)
 {
-	__u64 cookie = CALIBRATION_SITE;
-	unsigned long offset;
+	return (struct ht_loc){ .from = HT_FROM_REG, .reg = reg };
+}
+
+static int put_site(struct calibration *c, uint32_t nr, uint8_t kind, enum ht_role role, int32_t ra_off, const struct ht_loc *size,
+		    const struct ht_loc *ptr)
+{
+	struct ht_site site = { .kind = kind,
+				.role = (uint8_t)role,
+				.obj = HT_OBJECTS_MAX - 1,
+				.func = UINT16_MAX,
+				.trap = HT_TRAP_SHARED, /* no trap of the target's */
+				.ra_off = ra_off };
+
+	if (size)
+		site.size = *size;
+	if (ptr)
+		site.ptr = *ptr;
+	return bpf_map_update_elem(bpf_map__fd(c->kernel->skel->maps.sites), &nr, &site, BPF_ANY) ? -errno : 0;
+}
+
+static int put_probe(struct calibration *c, uint32_t nr, unsigned long at, bool is_return)
+{
+	const struct record_bpf *skel = c->kernel->skel;
+	unsigned long offset = c->offset + at;
+	__u64 cookie = nr;
 	struct bpf_link *link;
-	double plain, trapped;
-	int err;
 
-	err = spot_offset(&offset);
-	if (err)
-		return err;
-	plain = time_calls();
-	if (k->backend == KERNEL_MULTI) {
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = &offset, .cookies = &cookie, .cnt = 1);
+	if (c->kernel->backend == KERNEL_MULTI) {
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = &offset, .cookies = &cookie, .cnt = 1, .retprobe = is_return);
 
-		link = bpf_program__attach_uprobe_multi(k->skel->progs.multi_entry, getpid(), "/proc/self/exe", NULL, &opts);
+		link = bpf_program__attach_uprobe_multi(is_return ? skel->progs.multi_return : skel->progs.multi_entry, getpid(),
+							"/proc/self/exe", NULL, &opts);
 	} else {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie, .retprobe = is_return);
 
-		link = bpf_program__attach_uprobe_opts(k->skel->progs.perf_entry, getpid(), "/proc/self/exe", offset, &opts);
+		link = bpf_program__attach_uprobe_opts(is_return ? skel->progs.perf_return : skel->progs.perf_entry, getpid(),
+						       "/proc/self/exe", offset, &opts);
 	}
 	if (!link)
 		return -errno;
-	trapped = time_calls();
-	bpf_link__destroy(link);
-	*trap_ns_ret = trapped > plain ? (uint64_t)(trapped - plain) : 0;
+	c->links[c->nr_links++] = link;
 	return 0;
+}
+
+/* A free, by one trap. */
+static int put_one(struct calibration *c, unsigned long at, int32_t ra_off)
+{
+	struct ht_loc block = in_register(REG_BLOCK);
+	int err = put_site(c, CALIBRATE_SITE, TAPE_FREE, HT_ROLE_ONE, ra_off, NULL, &block);
+
+	return err ? err : put_probe(c, CALIBRATE_SITE, at, false);
+}
+
+/* A malloc, by its entry and its return. */
+static int put_pair(struct calibration *c)
+{
+	struct ht_loc size = in_register(REG_BLOCK), kept = { .from = HT_FROM_STASH }, result = in_register(REG_RESULT);
+	int err = put_site(c, CALIBRATE_SITE, TAPE_MALLOC, HT_ROLE_STASH, 0, &size, NULL);
+
+	if (!err)
+		err = put_site(c, CALIBRATE_SITE + 1, TAPE_MALLOC, HT_ROLE_FINISH, -8, &kept, &result);
+	if (!err)
+		err = put_probe(c, CALIBRATE_SITE + 1, AT_EMULATED, true);
+	return err ? err : put_probe(c, CALIBRATE_SITE, AT_EMULATED, false);
+}
+
+static void remove_probes(struct calibration *c)
+{
+	while (c->nr_links)
+		bpf_link__destroy(c->links[--c->nr_links]);
+}
+
+static int time_one(struct calibration *c, unsigned long at, int32_t ra_off, double *ns_ret)
+{
+	int err = put_one(c, at, ra_off);
+
+	if (!err)
+		*ns_ret = time_calls(c);
+	remove_probes(c);
+	return err;
+}
+
+/* Beyond the entry, which is an emulated trap as any. */
+static int time_return(struct calibration *c, double *ns_ret)
+{
+	double entry = 0;
+	int err = time_one(c, AT_EMULATED, 0, &entry);
+
+	if (!err)
+		err = put_pair(c);
+	if (!err)
+		*ns_ret = time_calls(c) - entry;
+	remove_probes(c);
+	return err;
+}
+
+int calibrate_trap(struct kernel *k, enum ht_trap trap, uint64_t *ns_ret)
+{
+	struct calibration c = { .kernel = k };
+	double plain, ns = 0;
+	int err;
+
+	err = drain_new(k->ring_fds, k->nr_cpus + 1, &c.drain);
+	if (!err)
+		err = spot_offset(&c.offset);
+	if (!err) {
+		plain = time_calls(&c);
+		switch (trap) {
+		case HT_TRAP_EMULATED: err = time_one(&c, AT_EMULATED, 0, &ns); break;
+		case HT_TRAP_STEPPED: err = time_one(&c, AT_STEPPED, STEPPED_RA_OFF, &ns); break;
+		case HT_TRAP_RETURN:
+			plain = 0;
+			err = time_return(&c, &ns);
+			break;
+		default: err = -EINVAL;
+		}
+	}
+	if (!err)
+		*ns_ret = ns > plain ? (uint64_t)(ns - plain) : 0;
+	drain_free(c.drain);
+	return err;
+}
+
+double trap_cost_ns(const struct trap_costs *costs, const uint64_t traps[HT_TRAP_NR])
+{
+	double ns = 0;
+
+	for (int t = 0; t < HT_TRAP_NR; t++)
+		ns += (double)traps[t] * (double)costs->ns[t];
+	return ns;
+}
+
+uint64_t trap_total(const uint64_t traps[HT_TRAP_NR])
+{
+	return traps[HT_TRAP_EMULATED] + traps[HT_TRAP_STEPPED] + traps[HT_TRAP_RETURN];
 }

@@ -7,8 +7,22 @@
 
 #include "record/kernel.h"
 
-/* Nanoseconds that an emulated trap with our program adds to an instruction: the least of several windows, so that
- * other work on the machine does not count. Probes a function of this process for some milliseconds. -errno. */
-int calibrate_trap(struct kernel *k, uint64_t *trap_ns_ret);
+/* Site numbers from here on are not for attach.h: a calibration describes its own spots there. */
+enum { CALIBRATE_SITE = HT_SITES_MAX - 2 };
+
+/* Nanoseconds of a trap with the recording program, by its kind. RETURN: what a return probe adds to the trap at the
+ * entry that it cannot be without. SHARED is always 0. */
+struct trap_costs {
+	uint64_t ns[HT_TRAP_NR];
+};
+
+/* Times one kind of trap, by calls of a function of this process that are recorded as any other would be (the records are
+ * thrown away): the least of many short windows, so that other work on the machine does not count. No site of a target may
+ * stand in `k`. Takes some milliseconds for an emulated trap, some tens for the others. -errno. */
+int calibrate_trap(struct kernel *k, enum ht_trap trap, uint64_t *ns_ret);
+
+/* What so many traps have cost, and how many they are. */
+double trap_cost_ns(const struct trap_costs *costs, const uint64_t traps[HT_TRAP_NR]);
+uint64_t trap_total(const uint64_t traps[HT_TRAP_NR]);
 
 #endif

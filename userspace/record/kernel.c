@@ -258,7 +258,8 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 		if (each->lost_last_ts > sum_ret->lost_last_ts)
 			sum_ret->lost_last_ts = each->lost_last_ts;
 		sum_ret->nested += each->nested;
-		sum_ret->traps += each->traps;
+		for (int t = 0; t < HT_TRAP_NR; t++)
+			sum_ret->traps[t] += each->traps[t];
 		sum_ret->other_lost += each->other_lost;
 	}
 }

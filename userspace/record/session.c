@@ -231,8 +231,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta(s->writer, "record.backend", backends[s->kernel.backend]);
 	if (!err)
 		err = tape_writer_meta(s->writer, "record.stacks", "none");
-	if (!err && s->res->trap_ns)
-		err = tape_writer_meta_u64(s->writer, "record.trap_ns", s->res->trap_ns);
+	if (!err && s->res->costs.ns[HT_TRAP_EMULATED])
+		err = tape_writer_meta_u64(s->writer, "record.trap_ns", s->res->costs.ns[HT_TRAP_EMULATED]);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_anon", resident.anon);
 	if (!err)
@@ -252,7 +252,7 @@ static int mark_start(struct session *s)
 	kernel_counters(&s->kernel, &s->counted);
 	s->missed_before = kernel_missed_runs(&s->kernel);
 	s->start_ns = s->counted_at_ns = clock_monotonic_ns();
-	s->traps_before = s->counted.traps;
+	memcpy(s->traps_before, s->counted.traps, sizeof(s->traps_before));
 	s->other_lost_before = s->counted.other_lost;
 	for (int c = 0; c < HT_LOSS_NR; c++) {
 		s->lost_told[c] = (uint64_t)s->counted.lost[c];
@@ -290,6 +290,8 @@ static int mark_end(struct session *s)
 	/* Losses are counted up to the very time at which records cease to count. */
 	s->end_ns = clock_monotonic_ns();
 	err = session_tell_losses(s, s->end_ns, true);
+	for (int t = 0; t < HT_TRAP_NR; t++)
+		s->res->traps[t] = s->counted.traps[t] - s->traps_before[t];
 	if (!err)
 		err = session_sample_rss(s, s->end_ns);
 	attach_detach(s->attach);
@@ -305,8 +307,18 @@ static int mark_end(struct session *s)
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "duration_ns", s->end_ns - s->start_ns);
 	if (!err)
-		err = tape_writer_meta_u64(s->writer, "record.traps", s->counted.traps - s->traps_before);
+		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
 	return err ? session_fail_tape(s, err) : 0;
+}
+
+/* The dear kinds of traps are timed only if there were some, and now, when nobody waits for the probes any more. */
+static void calibrate_rest(struct session *s)
+{
+	static const enum ht_trap kinds[] = { HT_TRAP_STEPPED, HT_TRAP_RETURN };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (s->res->traps[kinds[i]] && calibrate_trap(&s->kernel, kinds[i], &s->res->costs.ns[kinds[i]]))
+			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
 }
 
 static int close_tape(struct session *s, int err)
@@ -332,7 +344,6 @@ static void fill_result(struct session *s)
 	struct stat st;
 
 	s->res->duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
-	s->res->traps = s->counted.traps - s->traps_before;
 	s->res->other_lost = s->counted.other_lost - s->other_lost_before;
 	if (!stat(s->res->tape_path, &st))
 		s->res->tape_nbytes = (uint64_t)st.st_size;
@@ -379,7 +390,7 @@ static int begin(struct session *s)
 		err = open_tape(s);
 	if (!err)
 		err = open_kernel(s);
-	if (!err && calibrate_trap(&s->kernel, &s->res->trap_ns))
+	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs.ns[HT_TRAP_EMULATED]))
 		message_warn("the cost of a trap could not be measured; the tape does not say it");
 	if (!err)
 		err = open_stream(s);
@@ -442,6 +453,8 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 	}
 	if (!err)
 		err = mark_end(s);
+	if (!err)
+		calibrate_rest(s);
 	err = close_tape(s, err);
 	fill_result(s);
 	session_free(s);

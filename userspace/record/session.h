@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "record/calibrate.h"
 #include "record/kernel.h"
 #include "record/ledger.h"
 
@@ -47,7 +48,9 @@ struct session_result {
 	int child_status; /* as of waitpid; only if a command was started and has ended */
 	struct session_allocator allocators[HT_OBJECTS_MAX];
 	unsigned nr_allocators;
-	uint64_t duration_ns, tape_nbytes, traps, trap_ns, other_lost;
+	uint64_t duration_ns, tape_nbytes, other_lost;
+	uint64_t traps[HT_TRAP_NR];
+	struct trap_costs costs; /* of the kinds that occurred; EMULATED 0: unknown */
 	struct ledger_totals totals;
 };
 

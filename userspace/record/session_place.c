@@ -81,7 +81,8 @@ static void forget_counts(struct session *s, const struct ht_counters *before, c
 	}
 	s->counted.nested += after->nested - before->nested;
 	s->counted.other_lost += after->other_lost - before->other_lost;
-	s->traps_before += after->traps - before->traps;
+	for (int t = 0; t < HT_TRAP_NR; t++)
+		s->traps_before[t] += after->traps[t] - before->traps[t];
 	s->other_lost_before += after->other_lost - before->other_lost;
 }
 

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counting probes, and the arithmetic that makes a prediction of them. */
+#include "estimate.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf/count.h"
+#include "bpf/count.skel.h"
+#include "clock.h"
+#include "message.h"
+
+enum {
+	THREADS_MAX = 4096,      /* whose CPU time is read; more are few of the whole */
+	BUSY_SHARE = 100,        /* a thread that ran for one part in so many is busy */
+	RING_NBYTES = 64 << 10,  /* nothing but the calibration's records travels */
+};
+
+/* What one site of a plan tells about a recording. */
+struct counted_site {
+	uint64_t offset;
+	enum ht_trap trap;   /* SHARED: the site before it stands on the same instruction */
+	enum ht_trap finish; /* the trap that a call which begins here takes at its end; SHARED: none */
+};
+
+struct thread_time {
+	pid_t tid;
+	uint64_t ns;
+};
+
+struct counting {
+	struct estimate *est;
+	const struct process *process;
+	struct count_bpf *skel;
+	bool multi;
+	struct counted_site sites[HT_SITES_MAX];
+	unsigned nr_sites;
+	struct bpf_link **links;
+	unsigned nr_links;
+	struct thread_time *threads;
+	unsigned nr_threads;
+};
+
+__attribute__((format(printf, 3, 4))) static int fail(struct counting *c, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->est->error[0])
+		return err;
+	va_start(ap, fmt);
+	vsnprintf(c->est->error, sizeof(c->est->error), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/* ---- sites ---- */
+
+static enum ht_trap trap_of_class(enum site_class class)
+{
+	return class == SITE_RETURN ? HT_TRAP_RETURN : class == SITE_STEPPED ? HT_TRAP_STEPPED : HT_TRAP_EMULATED;
+}
+
+static enum ht_trap finish_of(const struct plan *plan, const struct plan_site *begin)
+{
+	if (begin->site.role != HT_ROLE_STASH && begin->site.role != HT_ROLE_GIVE_UP)
+		return HT_TRAP_SHARED;
+	for (unsigned i = 0; i < plan->nr_sites; i++)
+		if (plan->sites[i].site.role == HT_ROLE_FINISH)
+			return trap_of_class(plan->sites[i].class);
+	return HT_TRAP_SHARED;
+}
+
+/* Every call passes exactly one site that is no FINISH. The sites of one file are the last ones, from `first` on. */
+static int add_site(struct counting *c, const struct plan *plan, const struct plan_site *ps, unsigned first)
+{
+	struct counted_site *site = &c->sites[c->nr_sites];
+
+	if (c->nr_sites == HT_SITES_MAX)
+		return fail(c, -E2BIG, "more than %d sites", HT_SITES_MAX);
+	*site = (struct counted_site){ ps->offset, trap_of_class(ps->class), finish_of(plan, ps) };
+	for (unsigned i = first; i < c->nr_sites; i++)
+		if (c->sites[i].offset == ps->offset)
+			site->trap = HT_TRAP_SHARED;
+	c->nr_sites++;
+	return 0;
+}
+
+static int keep_link(struct counting *c, struct bpf_link *link)
+{
+	if (!link)
+		return -errno;
+	c->links[c->nr_links++] = link; /* there are no more links than sites */
+	return 0;
+}
+
+static int link_sites(struct counting *c, const struct allocator *a, const __u64 *cookies, unsigned first)
+{
+	unsigned long offsets[HT_SITES_MAX];
+	unsigned nr = c->nr_sites - first;
+	char path[64];
+	int err = 0;
+
+	if (!nr)
+		return 0;
+	/* The descriptor leads to the very file that was planned, whatever its name means by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", object_fd(a->obj));
+	for (unsigned i = 0; i < nr; i++)
+		offsets[i] = c->sites[first + i].offset;
+	if (c->multi) {
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = offsets, .cookies = cookies, .cnt = nr);
+
+		return keep_link(c, bpf_program__attach_uprobe_multi(c->skel->progs.count_multi, c->process->pid, path, NULL, &opts));
+	}
+	for (unsigned i = 0; i < nr && !err; i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookies[i]);
+
+		err = keep_link(c, bpf_program__attach_uprobe_opts(c->skel->progs.count_perf, c->process->pid, path, offsets[i],
+								   &opts));
+	}
+	return err;
+}
+
+static int count_allocator(struct counting *c, const struct allocator *a)
+{
+	static __u64 cookies[HT_SITES_MAX]; /* one thread */
+	unsigned first = c->nr_sites;
+	int err = 0;
+
+	for (unsigned i = 0; i < a->nr_plans; i++) {
+		const struct plan *plan = &a->plans[i];
+
+		for (unsigned k = 0; k < plan->nr_sites && !err; k++) {
+			const struct plan_site *ps = &plan->sites[k];
+
+			if (ps->site.role == HT_ROLE_FINISH)
+				continue;
+			cookies[c->nr_sites - first] = c->nr_sites | (__u64)ps->site.cond << HT_COUNT_COND_SHIFT;
+			err = add_site(c, plan, ps, first);
+		}
+	}
+	if (!err)
+		err = link_sites(c, a, cookies, first);
+	if (err)
+		return fail(c, err, "probes in %s could not be put in place: %s; see heaptape doctor", object_path(a->obj),
+			    strerror(-err));
+	return 0;
+}
+
+static int load_programs(struct counting *c)
+{
+	int err;
+
+	c->multi = kernel_has_multi();
+	c->skel = count_bpf__open();
+	if (!c->skel)
+		return fail(c, -errno, "the counting program cannot be opened: %s", strerror(errno));
+	bpf_program__set_autoload(c->skel->progs.count_multi, c->multi);
+	bpf_program__set_autoload(c->skel->progs.count_perf, !c->multi);
+	err = count_bpf__load(c->skel);
+	return err ? fail(c, err, "the counting program cannot be loaded: %s; see heaptape doctor", strerror(-err)) : 0;
+}
+
+/* ---- the target's own time ---- */
+
+static uint64_t thread_ns(const struct process *p, pid_t tid)
+{
+	char path[48], text[64] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "task/%d/schedstat", tid);
+	fd = openat(p->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strtoull(text, NULL, 10);
+}
+
+static int note_thread(void *arg, pid_t tid)
+{
+	struct counting *c = arg;
+
+	if (c->nr_threads < THREADS_MAX)
+		c->threads[c->nr_threads++] = (struct thread_time){ tid, thread_ns(c->process, tid) };
+	return 0;
+}
+
+static int add_thread_time(void *arg, pid_t tid)
+{
+	struct counting *c = arg;
+	uint64_t ns = thread_ns(c->process, tid);
+
+	for (unsigned i = 0; i < c->nr_threads; i++)
+		if (c->threads[i].tid == tid)
+			ns -= ns < c->threads[i].ns ? ns : c->threads[i].ns;
+	c->est->busy_ns += ns;
+	c->est->nr_busy += ns > c->est->duration_ns / BUSY_SHARE;
+	return 0;
+}
+
+static void take_thread_times(struct counting *c)
+{
+	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	process_each_thread(c->process, add_thread_time, c);
+	if (nr_cpus > 0 && c->est->nr_busy > (unsigned)nr_cpus)
+		c->est->nr_busy = (unsigned)nr_cpus;
+}
+
+/* ---- counting ---- */
+
+static int read_counts(struct counting *c)
+{
+	int nr_cpus = libbpf_num_possible_cpus(), map_fd = bpf_map__fd(c->skel->maps.counts);
+	struct ht_count *each = nr_cpus > 0 ? calloc((size_t)nr_cpus, sizeof(*each)) : NULL;
+	int err = each ? 0 : -ENOMEM;
+
+	for (__u32 i = 0; i < c->nr_sites && !err; i++) {
+		const struct counted_site *site = &c->sites[i];
+
+		if (bpf_map_lookup_elem(map_fd, &i, each))
+			err = -errno;
+		for (int cpu = 0; cpu < nr_cpus && !err; cpu++) {
+			c->est->counted_traps[site->trap] += each[cpu].reached;
+			c->est->traps[site->trap] += each[cpu].reached;
+			c->est->traps[site->finish] += each[cpu].calls;
+			c->est->calls += each[cpu].calls;
+		}
+	}
+	c->est->counted_traps[HT_TRAP_SHARED] = c->est->traps[HT_TRAP_SHARED] = 0; /* no traps of their own */
+	free(each);
+	return err ? fail(c, err, "the counts cannot be read: %s", strerror(-err)) : 0;
+}
+
+static void remove_links(struct counting *c)
+{
+	while (c->nr_links)
+		bpf_link__destroy(c->links[--c->nr_links]);
+}
+
+/* Waits, unless the target ends before. */
+static void wait_for(const struct counting *c, uint64_t duration_ns)
+{
+	uint64_t end_ns = clock_monotonic_ns() + duration_ns, now;
+	struct pollfd fd = { .fd = c->process->pid_fd, .events = POLLIN };
+
+	while ((now = clock_monotonic_ns()) < end_ns) {
+		message_progress("counting the calls of %d: %.0f s left", c->process->pid, (double)(end_ns - now) / 1e9);
+		if (poll(&fd, 1, end_ns - now < 200000000 ? (int)((end_ns - now + 999999) / 1000000) : 200) > 0)
+			break;
+	}
+	message_progress(NULL);
+}
+
+static int count(struct counting *c, struct allocator *const *list, unsigned nr, uint64_t duration_ns)
+{
+	uint64_t begin;
+	int err = 0;
+
+	for (unsigned i = 0; i < nr && !err; i++)
+		err = count_allocator(c, list[i]);
+	if (err)
+		return err;
+	process_each_thread(c->process, note_thread, c);
+	begin = clock_monotonic_ns();
+	wait_for(c, duration_ns);
+	c->est->duration_ns = clock_monotonic_ns() - begin;
+	take_thread_times(c);
+	remove_links(c);
+	return read_counts(c);
+}
+
+/* Only the kinds of traps that would occur. */
+static int calibrate(struct counting *c)
+{
+	struct kernel_opts opts = { .pid = c->process->pid, .ring_nbytes = RING_NBYTES };
+	struct kernel kernel;
+	const char *why = "";
+	int err = kernel_open(&opts, &kernel, &why);
+
+	if (err)
+		return fail(c, err, "%s failed: %s; see heaptape doctor", why, strerror(-err));
+	for (int t = HT_TRAP_EMULATED; t <= HT_TRAP_RETURN && !err; t++)
+		if (t == HT_TRAP_EMULATED || c->est->traps[t])
+			err = calibrate_trap(&kernel, (enum ht_trap)t, &c->est->costs.ns[t]);
+	kernel_close(&kernel);
+	return err ? fail(c, err, "the cost of a trap could not be measured: %s", strerror(-err)) : 0;
+}
+
+int estimate_run(const struct process *p, struct allocator *const *list, unsigned nr, uint64_t duration_ns,
+		 struct estimate *est)
+{
+	struct counting *c = calloc(1, sizeof(*c));
+	int err;
+
+	memset(est, 0, sizeof(*est));
+	if (!c)
+		return -ENOMEM;
+	c->est = est;
+	c->process = p;
+	c->links = calloc(HT_SITES_MAX, sizeof(struct bpf_link *));
+	c->threads = calloc(THREADS_MAX, sizeof(*c->threads));
+	err = c->links && c->threads ? load_programs(c) : fail(c, -ENOMEM, "out of memory");
+	if (!err)
+		err = count(c, list, nr, duration_ns);
+	if (!err)
+		err = calibrate(c);
+	if (!err)
+		estimate_conclude(est);
+	if (c->links)
+		remove_links(c);
+	count_bpf__destroy(c->skel);
+	free(c->links);
+	free(c->threads);
+	free(c);
+	return err;
+}
+
+/* The target's own work goes on at the rate that was seen, as long as its busy threads find the time for the traps. */
+void estimate_conclude(struct estimate *est)
+{
+	double seconds = (double)est->duration_ns / 1e9, counting_ns = trap_cost_ns(&est->costs, est->counted_traps);
+	double recording_ns = trap_cost_ns(&est->costs, est->traps), own_ns = (double)est->busy_ns - counting_ns;
+	double room_ns = (double)est->nr_busy * (double)est->duration_ns, share = 1;
+
+	if (!est->duration_ns)
+		return;
+	if (own_ns < 0)
+		own_ns = 0;
+	if (est->nr_busy && own_ns + recording_ns > room_ns)
+		share = room_ns / (own_ns + recording_ns);
+	est->calls_per_s = (double)est->calls / seconds;
+	est->recorded_calls_per_s = share * est->calls_per_s;
+	est->cpus = share * recording_ns / (double)est->duration_ns;
+}
