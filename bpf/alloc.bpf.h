@@ -63,6 +63,14 @@ struct {
 	__type(value, struct thread_state);
 } threads SEC(".maps");
 
+/* For sites that are compared with others of the same function (HT_SITE_REFERENCE): the one must not see the other's calls. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} reference_threads SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, HT_SITES_MAX);
@@ -147,6 +155,8 @@ static __always_inline u64 size_value(const struct ht_site *site, const u64 *r, 
 	if (site->mul.from == HT_FROM_NONE)
 		return size;
 	mul = loc_value(&site->mul, r, 0);
+	if (site->mul.xform == HT_XFORM_HIGH)
+		return mul ? ~0ULL : size;
 	product = size * mul;
 	barrier_var(product); /* or clang makes it a 128-bit multiplication, which BPF has not */
 	return mul && product / mul != size ? ~0ULL : product;
@@ -564,7 +574,9 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	regs_copy(hit.r, ctx);
 	hit.site_nr = (u16)nr;
 	hit.sp0 = hit.r[4] + (s64)hit.site->ra_off;
-	hit.thread = thread_get();
+	hit.thread = hit.site->flags & HT_SITE_REFERENCE ?
+			     bpf_task_storage_get(&reference_threads, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE) :
+			     thread_get();
 	if (!hit.thread) {
 		/* A FINISH without a beginning is nothing; anything else is a call that nobody will see. */
 		if (hit.site->role != HT_ROLE_FINISH)
@@ -582,6 +594,7 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	case HT_ROLE_FINISH: role_finish(&hit); break;
 	case HT_ROLE_GIVE_UP: role_give_up(&hit); break;
 	case HT_ROLE_STEER: role_steer(&hit); break;
+	case HT_ROLE_GUARD: count_lost(HT_LOSS_PLAN, 1); break;
 	}
 	return 0;
 }

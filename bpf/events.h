@@ -29,6 +29,7 @@ enum ht_role {
 	HT_ROLE_FINISH = 3,  /* the call ends: complete what was kept, one record */
 	HT_ROLE_GIVE_UP = 4, /* realloc begins: the old block may be reused from here on; keeps as STASH does */
 	HT_ROLE_STEER = 5,   /* a call that steers the allocator: its arguments, nothing to finish */
+	HT_ROLE_GUARD = 6,   /* where no call should ever come: one that does is counted as lost */
 };
 
 /* What a breakpoint there makes the kernel do, and so what it costs. */
@@ -56,6 +57,7 @@ enum ht_xform {
 	HT_XFORM_LG_ALIGN = 1, /* jemalloc's flags: alignment is 1 << (v & 63), none if those bits are 0 */
 	HT_XFORM_DEREF = 2,    /* FINISH: the result stands at the address in the stash (posix_memalign), valid if v == 0 */
 	HT_XFORM_CSTRING = 3,  /* STEER: v points to a name, which goes into the record */
+	HT_XFORM_HIGH = 4,     /* mul: the high half of size times mul, whose low half is size: not 0 is an overflow */
 };
 
 struct ht_loc {
@@ -68,6 +70,7 @@ struct ht_loc {
 
 enum ht_site_flag {
 	HT_SITE_MAY_TAIL = 1, /* may tail-jump into another probed function of its object: see alloc.bpf.h */
+	HT_SITE_REFERENCE = 4, /* sites of another plan for the same function stand as well: this one keeps its own threads' state */
 	HT_SITE_INNER = 2,    /* free: the allocator itself calls it too, from struct ht_object's inner_ra */
 };
 
@@ -172,7 +175,7 @@ struct ht_ev_thread {
 
 /* ---- losses: one of these a CPU ---- */
 
-enum ht_loss { HT_LOSS_RING_FULL, HT_LOSS_STASH_FULL, HT_LOSS_MAP_FULL, HT_LOSS_STACK, HT_LOSS_NR };
+enum ht_loss { HT_LOSS_RING_FULL, HT_LOSS_STASH_FULL, HT_LOSS_MAP_FULL, HT_LOSS_STACK, HT_LOSS_PLAN, HT_LOSS_NR };
 
 struct ht_counters {
 	__s64 lost[HT_LOSS_NR]; /* calls; the sum over all CPUs is what counts, one CPU's may be negative */

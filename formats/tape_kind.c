@@ -39,6 +39,7 @@ static const char *const loss_names[] = {
 	[TAPE_LOSS_MAP_FULL] = "map_full",
 	[TAPE_LOSS_STACK] = "stack",
 	[TAPE_LOSS_CALL_CUT] = "call_cut",
+	[TAPE_LOSS_PLAN] = "plan",
 };
 
 static const char *const by_names[] = {

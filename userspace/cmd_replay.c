@@ -13,6 +13,7 @@
 #include "replay/replay.h"
 #include "report/replay_table.h"
 #include "tape_open.h"
+#include "target/own_programs.h"
 
 #define ENV_META "target.env."
 
@@ -200,23 +201,13 @@ static void show_run(void *arg, const char *allocator, const char *what, uint32_
 
 /* ---- what is tested ---- */
 
-/* The player stands beside this program, or in libexec when installed. */
 static int find_player(char *path, size_t nbytes)
 {
-	static const char *const places[] = { "heaptape-player", "../libexec/heaptape/heaptape-player" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			snprintf(path, nbytes, "%s/%s", self, places[i]);
-			if (!access(path, X_OK))
-				return 0;
-		}
-	}
-	message_error("heaptape-player is missing beside %s; build or install it again", n > 0 ? self : "heaptape");
-	return -ENOENT;
+	int err = own_program_find("heaptape-player", path, nbytes);
+
+	if (err)
+		message_error("heaptape-player is missing beside heaptape; build or install it again");
+	return err;
 }
 
 static int add_installed(struct replay_args *args)

@@ -8,7 +8,8 @@
 enum { NODES_MAX = 9, ARCS_MAX = 24, SOURCE = 0 };
 
 struct test_arc {
-	int from, to, cost;
+	int from, to;
+	long long cost;
 	bool is_free; /* may be crossed backwards */
 	int number;
 };
@@ -37,9 +38,9 @@ static struct graph random_graph(struct rng *r)
 }
 
 /* Cost of the split whose bit n says that node n lies on the sink's side. */
-static int split_cost(const struct graph *g, unsigned behind)
+static long long split_cost(const struct graph *g, unsigned behind)
 {
-	int cost = 0;
+	long long cost = 0;
 
 	for (int i = 0; i < g->nr_arcs; i++) {
 		const struct test_arc *a = &g->arcs[i];
@@ -53,12 +54,12 @@ static int split_cost(const struct graph *g, unsigned behind)
 	return cost;
 }
 
-static int cheapest_split(const struct graph *g)
+static long long cheapest_split(const struct graph *g)
 {
-	int least = CUT_INFINITE;
+	long long least = CUT_INFINITE;
 
 	for (unsigned behind = 0; behind < 1u << g->nr_nodes; behind++) {
-		int cost;
+		long long cost;
 
 		if ((behind >> SOURCE & 1) || !(behind >> g->sink & 1))
 			continue;
@@ -120,7 +121,7 @@ static void test_random_graphs(void)
 	for (int round = 0; round < 20000 && !check_nr_failed; round++) {
 		struct graph g = random_graph(&r);
 		struct cut *c = cut_of(&g);
-		int want = cheapest_split(&g), got, paid = 0;
+		long long want = cheapest_split(&g), got, paid = 0;
 
 		CHECK(c);
 		if (!c)

@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "sites/code.h"
+#include "sites/cost.h"
 #include "sites/survey.h"
 
 #if defined(__x86_64__)
@@ -105,11 +106,11 @@ static const struct function *t_malloc_is_malloc(void *arg, uint64_t vaddr)
 
 static struct plan plan_of(const char *symbol_name)
 {
-	struct plan_env env = { .obj = self, .function_at = t_malloc_is_malloc };
+	struct plan_env env = { .obj = self, .function_at = t_malloc_is_malloc, .cost = cost_here() };
 	struct object_symbol sym = symbol(symbol_name);
-	struct plan plan;
+	struct plan plan = { .function = function_find("malloc"), .vaddr = sym.vaddr, .nbytes = sym.nbytes };
 
-	plan_function(&env, function_find("malloc"), symbol_name, sym.vaddr, sym.nbytes, &plan);
+	plan_function(&env, &plan);
 	return plan;
 }
 
@@ -422,8 +423,8 @@ static void test_costs(void)
 {
 	struct plan one = plan_of("t_guard"), two = plan_of("t_truncated");
 
-	CHECK(one.nr_emulated == 1 && !one.nr_stepped && !one.nr_returns);
-	CHECK(two.nr_emulated == 2 && !two.nr_stepped && !two.nr_returns);
+	CHECK(one.traps.emulated == PLAN_USUAL_CALLS && !one.traps.stepped && !one.traps.returned);
+	CHECK(two.traps.emulated == 2 * PLAN_USUAL_CALLS && !two.traps.stepped && !two.traps.returned);
 }
 
 /* ---- damaged files ---- */
@@ -473,10 +474,14 @@ static int survey_file(const char *path)
 	if (result)
 		return result;
 	result = survey_object(obj, &a);
-	if (result == 1)
+	if (result == 1) {
+		const struct plan_rules rules = { .cost = cost_here() };
+
+		allocator_plan(a, &rules);
 		allocator_free(a);
-	else
+	} else {
 		object_close(obj);
+	}
 	return result;
 }
 

@@ -11,6 +11,7 @@
 #include "check.h"
 #include "formats/tape.h"
 #include "sites/code.h"
+#include "sites/cost.h"
 #include "sites/survey.h"
 
 #if defined(__x86_64__)
@@ -89,11 +90,11 @@ static const struct function *t_push_is_malloc(void *arg, uint64_t vaddr)
 
 static struct plan plan_of(const char *symbol_name, const char *as, bool sized)
 {
-	struct plan_env env = { .obj = self, .function_at = t_push_is_malloc };
+	struct plan_env env = { .obj = self, .function_at = t_push_is_malloc, .cost = cost_here(), .simple = true };
 	struct object_symbol sym = symbol(symbol_name);
-	struct plan plan;
+	struct plan plan = { .function = function_find(as), .vaddr = sym.vaddr, .nbytes = sized ? sym.nbytes : 0 };
 
-	plan_function(&env, function_find(as), symbol_name, sym.vaddr, sized ? sym.nbytes : 0, &plan);
+	plan_function(&env, &plan);
 	return plan;
 }
 
@@ -263,11 +264,11 @@ static void test_costs(void)
 {
 	struct plan plan = plan_of("t_push", "malloc", true);
 
-	CHECK(plan.nr_emulated == 1 && plan.nr_stepped == 0 && plan.nr_returns == 1);
+	CHECK(plan.traps.emulated == PLAN_USUAL_CALLS && !plan.traps.stepped && plan.traps.returned == PLAN_USUAL_CALLS);
 	plan = plan_of("t_two_returns", "_Znwm", true);
-	CHECK(plan.nr_emulated == 1 && plan.nr_stepped == 1 && plan.nr_returns == 0); /* of one call */
+	CHECK(plan.traps.emulated == PLAN_USUAL_CALLS && plan.traps.stepped == PLAN_USUAL_CALLS && !plan.traps.returned); /* of one call */
 	plan = plan_of("t_lock_only", "free", true);
-	CHECK(plan.nr_emulated == 0 && plan.nr_stepped == 0 && plan.nr_returns == 0);
+	CHECK(!plan.traps.emulated && !plan.traps.stepped && !plan.traps.returned);
 }
 
 /* ---- the allocators installed here ---- */
@@ -304,7 +305,7 @@ static void check_plan(const struct allocator *a, const struct plan *plan)
 		CHECK(has_role(plan, plan->function->kind == TAPE_REALLOC ? HT_ROLE_GIVE_UP : HT_ROLE_STASH) ||
 		      has_role(plan, HT_ROLE_ONE));
 		/* Emulated traps alone: it may end in another recorded function, whose sites finish the call. */
-		CHECK(has_role(plan, HT_ROLE_FINISH) || has_role(plan, HT_ROLE_ONE) || (!plan->nr_returns && !plan->nr_stepped));
+		CHECK(has_role(plan, HT_ROLE_FINISH) || has_role(plan, HT_ROLE_ONE) || (!plan->traps.returned && !plan->traps.stepped));
 	}
 	if (check_nr_failed != failed)
 		fprintf(stderr, "  that was %s of %s\n", plan->symbol, a->name);
@@ -343,6 +344,7 @@ static int symbol_has_plan(void *arg, const struct object_symbol *sym)
 static void test_installed_allocator(const char *path, const char *name)
 {
 	struct allocator *a = NULL;
+	const struct plan_rules rules = { .cost = cost_here() };
 	struct every every = { 0 };
 	struct object *obj;
 
@@ -351,6 +353,7 @@ static void test_installed_allocator(const char *path, const char *name)
 	if (!a)
 		return;
 	CHECK_STR(a->name, name);
+	allocator_plan(a, &rules);
 	CHECK_EQ(allocator_nr_unrecorded(a), 0);
 	CHECK(allocator_nr_sites(a) >= 10);
 	every.a = a;

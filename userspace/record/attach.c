@@ -18,6 +18,7 @@ struct attach {
 	struct kernel *kernel;
 	pid_t pid;
 	struct attach_site sites[HT_SITES_MAX];
+	enum attach_lane lane;
 	unsigned nr_sites, max_sites;
 	uint16_t nr_funcs;
 	struct bpf_link **links;
@@ -32,16 +33,21 @@ struct batch {
 	unsigned nr;
 };
 
-struct attach *attach_new(struct kernel *k, pid_t pid, unsigned first_site)
+struct attach *attach_new(struct kernel *k, pid_t pid, enum attach_lane lane)
 {
+	static const unsigned first[] = { [ATTACH_RECORD] = 0,
+					  [ATTACH_CHECK] = HT_SITES_MAX / 2,
+					  [ATTACH_REFERENCE] = HT_SITES_MAX / 4 * 3,
+					  [ATTACH_REFERENCE + 1] = CALIBRATE_SITE };
 	struct attach *at = calloc(1, sizeof(*at));
 
 	if (!at)
 		return NULL;
 	at->kernel = k;
 	at->pid = pid;
-	at->nr_sites = first_site;
-	at->max_sites = first_site ? CALIBRATE_SITE : ATTACH_CHECK_FIRST;
+	at->lane = lane;
+	at->nr_sites = first[lane];
+	at->max_sites = first[lane + 1];
 	return at;
 }
 
@@ -126,6 +132,7 @@ static int describe_site(struct attach *at, const struct plan *plan, const struc
 	site.obj = obj;
 	site.func = func;
 	site.trap = trap_of(batch, ps);
+	site.flags |= at->lane == ATTACH_REFERENCE ? HT_SITE_REFERENCE : 0;
 	if (bpf_map_update_elem(bpf_map__fd(at->kernel->skel->maps.sites), &nr, &site, BPF_ANY))
 		return -errno;
 	at->sites[nr] = (struct attach_site){ .plan = plan,

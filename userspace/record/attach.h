@@ -21,9 +21,14 @@ struct attach_site {
 	bool lg_align;           /* an aligned mallocx: see functions.h */
 };
 
-/* first_site: 0; or ATTACH_CHECK_FIRST for sites beside those of a recording, as allocator ATTACH_CHECK_OBJ. */
-enum { ATTACH_CHECK_FIRST = HT_SITES_MAX / 2, ATTACH_CHECK_OBJ = HT_OBJECTS_MAX - 1 };
-struct attach *attach_new(struct kernel *k, pid_t pid, unsigned first_site);
+/* Who the sites are for: each has site numbers of its own, and allocator numbers that no other uses. */
+enum attach_lane {
+	ATTACH_RECORD,    /* allocators 0 .. ATTACH_REFERENCE_OBJ - 1 */
+	ATTACH_CHECK,     /* plans under trial, as allocator ATTACH_CHECK_OBJ */
+	ATTACH_REFERENCE, /* plans that those are compared with, as ATTACH_REFERENCE_OBJ; the kernel keeps them apart */
+};
+enum { ATTACH_CHECK_OBJ = HT_OBJECTS_MAX - 1, ATTACH_REFERENCE_OBJ = HT_OBJECTS_MAX - 2 };
+struct attach *attach_new(struct kernel *k, pid_t pid, enum attach_lane lane);
 /* Detaches all. */
 void attach_free(struct attach *at);
 /* Puts all sites of `a` in place, as allocator number obj. -errno; on failure none of its sites stays. */

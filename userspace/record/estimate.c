@@ -2,8 +2,6 @@
 /* Counting probes, and the arithmetic that makes a prediction of them. */
 #include "estimate.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,10 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bpf/count.h"
-#include "bpf/count.skel.h"
 #include "clock.h"
 #include "message.h"
+#include "record/counter.h"
 
 enum {
 	THREADS_MAX = 4096,      /* whose CPU time is read; more are few of the whole */
@@ -24,11 +21,10 @@ enum {
 	RING_NBYTES = 64 << 10,  /* nothing but the calibration's records travels */
 };
 
-/* What one site of a plan tells about a recording. */
+/* A site at which calls begin, and the plan that says what they take. */
 struct counted_site {
-	uint64_t offset;
-	enum ht_trap trap;   /* SHARED: the site before it stands on the same instruction */
-	enum ht_trap finish; /* the trap that a call which begins here takes at its end; SHARED: none */
+	const struct plan *plan;
+	enum ht_trap trap; /* SHARED: the site before it stands on the same instruction */
 };
 
 struct thread_time {
@@ -39,12 +35,10 @@ struct thread_time {
 struct counting {
 	struct estimate *est;
 	const struct process *process;
-	struct count_bpf *skel;
-	bool multi;
+	struct counter *counter;
 	struct counted_site sites[HT_SITES_MAX];
+	struct counter_place places[HT_SITES_MAX];
 	unsigned nr_sites;
-	struct bpf_link **links;
-	unsigned nr_links;
 	struct thread_time *threads;
 	unsigned nr_threads;
 };
@@ -68,16 +62,6 @@ static enum ht_trap trap_of_class(enum site_class class)
 	return class == SITE_RETURN ? HT_TRAP_RETURN : class == SITE_STEPPED ? HT_TRAP_STEPPED : HT_TRAP_EMULATED;
 }
 
-static enum ht_trap finish_of(const struct plan *plan, const struct plan_site *begin)
-{
-	if (begin->site.role != HT_ROLE_STASH && begin->site.role != HT_ROLE_GIVE_UP)
-		return HT_TRAP_SHARED;
-	for (unsigned i = 0; i < plan->nr_sites; i++)
-		if (plan->sites[i].site.role == HT_ROLE_FINISH)
-			return trap_of_class(plan->sites[i].class);
-	return HT_TRAP_SHARED;
-}
-
 /* Every call passes exactly one site that is no FINISH. The sites of one file are the last ones, from `first` on. */
 static int add_site(struct counting *c, const struct plan *plan, const struct plan_site *ps, unsigned first)
 {
@@ -85,87 +69,32 @@ static int add_site(struct counting *c, const struct plan *plan, const struct pl
 
 	if (c->nr_sites == HT_SITES_MAX)
 		return fail(c, -E2BIG, "more than %d sites", HT_SITES_MAX);
-	*site = (struct counted_site){ ps->offset, trap_of_class(ps->class), finish_of(plan, ps) };
+	*site = (struct counted_site){ plan, trap_of_class(ps->class) };
 	for (unsigned i = first; i < c->nr_sites; i++)
-		if (c->sites[i].offset == ps->offset)
+		if (c->places[i].offset == ps->offset)
 			site->trap = HT_TRAP_SHARED;
-	c->nr_sites++;
+	c->places[c->nr_sites++] = (struct counter_place){ ps->offset, ps->site.cond };
 	return 0;
-}
-
-static int keep_link(struct counting *c, struct bpf_link *link)
-{
-	if (!link)
-		return -errno;
-	c->links[c->nr_links++] = link; /* there are no more links than sites */
-	return 0;
-}
-
-static int link_sites(struct counting *c, const struct allocator *a, const __u64 *cookies, unsigned first)
-{
-	unsigned long offsets[HT_SITES_MAX];
-	unsigned nr = c->nr_sites - first;
-	char path[64];
-	int err = 0;
-
-	if (!nr)
-		return 0;
-	/* The descriptor leads to the very file that was planned, whatever its name means by now. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", object_fd(a->obj));
-	for (unsigned i = 0; i < nr; i++)
-		offsets[i] = c->sites[first + i].offset;
-	if (c->multi) {
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = offsets, .cookies = cookies, .cnt = nr);
-
-		return keep_link(c, bpf_program__attach_uprobe_multi(c->skel->progs.count_multi, c->process->pid, path, NULL, &opts));
-	}
-	for (unsigned i = 0; i < nr && !err; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookies[i]);
-
-		err = keep_link(c, bpf_program__attach_uprobe_opts(c->skel->progs.count_perf, c->process->pid, path, offsets[i],
-								   &opts));
-	}
-	return err;
 }
 
 static int count_allocator(struct counting *c, const struct allocator *a)
 {
-	static __u64 cookies[HT_SITES_MAX]; /* one thread */
 	unsigned first = c->nr_sites;
 	int err = 0;
 
 	for (unsigned i = 0; i < a->nr_plans; i++) {
 		const struct plan *plan = &a->plans[i];
 
-		for (unsigned k = 0; k < plan->nr_sites && !err; k++) {
-			const struct plan_site *ps = &plan->sites[k];
-
-			if (ps->site.role == HT_ROLE_FINISH)
-				continue;
-			cookies[c->nr_sites - first] = c->nr_sites | (__u64)ps->site.cond << HT_COUNT_COND_SHIFT;
-			err = add_site(c, plan, ps, first);
-		}
+		for (unsigned k = 0; k < plan->nr_sites && !err; k++)
+			if (plan->sites[k].site.role != HT_ROLE_FINISH && plan->sites[k].site.role != HT_ROLE_GUARD)
+				err = add_site(c, plan, &plan->sites[k], first);
 	}
 	if (!err)
-		err = link_sites(c, a, cookies, first);
+		err = counter_attach(c->counter, c->process->pid, a->obj, c->places + first, c->nr_sites - first, first);
 	if (err)
 		return fail(c, err, "probes in %s could not be put in place: %s; see heaptape doctor", object_path(a->obj),
 			    strerror(-err));
 	return 0;
-}
-
-static int load_programs(struct counting *c)
-{
-	int err;
-
-	c->multi = kernel_has_multi();
-	c->skel = count_bpf__open();
-	if (!c->skel)
-		return fail(c, -errno, "the counting program cannot be opened: %s", strerror(errno));
-	bpf_program__set_autoload(c->skel->progs.count_multi, c->multi);
-	bpf_program__set_autoload(c->skel->progs.count_perf, !c->multi);
-	err = count_bpf__load(c->skel);
-	return err ? fail(c, err, "the counting program cannot be loaded: %s; see heaptape doctor", strerror(-err)) : 0;
 }
 
 /* ---- the target's own time ---- */
@@ -218,33 +147,25 @@ static void take_thread_times(struct counting *c)
 
 /* ---- counting ---- */
 
+/* What the recording would have taken follows from each plan's traps of usual calls. */
 static int read_counts(struct counting *c)
 {
-	int nr_cpus = libbpf_num_possible_cpus(), map_fd = bpf_map__fd(c->skel->maps.counts);
-	struct ht_count *each = nr_cpus > 0 ? calloc((size_t)nr_cpus, sizeof(*each)) : NULL;
-	int err = each ? 0 : -ENOMEM;
+	struct ht_count *counts = calloc(HT_SITES_MAX, sizeof(*counts));
+	int err = counts ? counter_read(c->counter, c->nr_sites, counts) : -ENOMEM;
 
-	for (__u32 i = 0; i < c->nr_sites && !err; i++) {
+	for (unsigned i = 0; i < c->nr_sites && !err; i++) {
 		const struct counted_site *site = &c->sites[i];
+		const struct plan_traps *traps = &site->plan->traps;
 
-		if (bpf_map_lookup_elem(map_fd, &i, each))
-			err = -errno;
-		for (int cpu = 0; cpu < nr_cpus && !err; cpu++) {
-			c->est->counted_traps[site->trap] += each[cpu].reached;
-			c->est->traps[site->trap] += each[cpu].reached;
-			c->est->traps[site->finish] += each[cpu].calls;
-			c->est->calls += each[cpu].calls;
-		}
+		c->est->counted_traps[site->trap] += counts[i].reached;
+		c->est->calls += counts[i].calls;
+		c->est->traps[HT_TRAP_EMULATED] += counts[i].calls * traps->emulated / PLAN_USUAL_CALLS;
+		c->est->traps[HT_TRAP_STEPPED] += counts[i].calls * traps->stepped / PLAN_USUAL_CALLS;
+		c->est->traps[HT_TRAP_RETURN] += counts[i].calls * traps->returned / PLAN_USUAL_CALLS;
 	}
-	c->est->counted_traps[HT_TRAP_SHARED] = c->est->traps[HT_TRAP_SHARED] = 0; /* no traps of their own */
-	free(each);
+	c->est->counted_traps[HT_TRAP_SHARED] = 0; /* no traps of their own */
+	free(counts);
 	return err ? fail(c, err, "the counts cannot be read: %s", strerror(-err)) : 0;
-}
-
-static void remove_links(struct counting *c)
-{
-	while (c->nr_links)
-		bpf_link__destroy(c->links[--c->nr_links]);
 }
 
 /* Waits, unless the target ends before. */
@@ -275,7 +196,7 @@ static int count(struct counting *c, struct allocator *const *list, unsigned nr,
 	wait_for(c, duration_ns);
 	c->est->duration_ns = clock_monotonic_ns() - begin;
 	take_thread_times(c);
-	remove_links(c);
+	counter_detach(c->counter);
 	return read_counts(c);
 }
 
@@ -307,19 +228,17 @@ int estimate_run(const struct process *p, struct allocator *const *list, unsigne
 		return -ENOMEM;
 	c->est = est;
 	c->process = p;
-	c->links = calloc(HT_SITES_MAX, sizeof(struct bpf_link *));
 	c->threads = calloc(THREADS_MAX, sizeof(*c->threads));
-	err = c->links && c->threads ? load_programs(c) : fail(c, -ENOMEM, "out of memory");
+	err = c->threads ? counter_open(&c->counter) : -ENOMEM;
+	if (err)
+		fail(c, err, "the counting program cannot be loaded: %s; see heaptape doctor", strerror(-err));
 	if (!err)
 		err = count(c, list, nr, duration_ns);
 	if (!err)
 		err = calibrate(c);
 	if (!err)
 		estimate_conclude(est);
-	if (c->links)
-		remove_links(c);
-	count_bpf__destroy(c->skel);
-	free(c->links);
+	counter_close(c->counter);
 	free(c->threads);
 	free(c);
 	return err;

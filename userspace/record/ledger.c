@@ -532,6 +532,7 @@ static int take_lost(struct ledger *l, const struct ledger_lost *r)
 						    [HT_LOSS_STASH_FULL] = TAPE_LOSS_STASH_FULL,
 						    [HT_LOSS_MAP_FULL] = TAPE_LOSS_MAP_FULL,
 						    [HT_LOSS_STACK] = TAPE_LOSS_STACK,
+						    [HT_LOSS_PLAN] = TAPE_LOSS_PLAN,
 						    [LEDGER_LOSS_MISSED] = TAPE_LOSS_CALL_CUT };
 	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_LOST);
 

@@ -171,7 +171,7 @@ static int open_stream(struct session *s)
 	int err;
 
 	s->ledger = ledger_new(&lo);
-	s->attach = attach_new(&s->kernel, s->process.pid, 0);
+	s->attach = attach_new(&s->kernel, s->process.pid, ATTACH_RECORD);
 	if (!s->ledger || !s->attach)
 		return session_fail(s, -ENOMEM, "out of memory");
 	err = drain_new(s->kernel.ring_fds, s->kernel.nr_cpus + 1, &s->drain);

@@ -7,7 +7,7 @@
 
 #include "message.h"
 #include "record/session_impl.h"
-#include "sites/check.h"
+#include "check/prepare.h"
 
 static struct inventory *current_inventory(struct session *s)
 {
@@ -86,37 +86,46 @@ static void forget_counts(struct session *s, const struct ht_counters *before, c
 	s->other_lost_before += after->other_lost - before->other_lost;
 }
 
-/* Plans that rest on data flow are used only if known calls bear them out. The rings must be idle for that: before the
- * recording, or while a child is held. */
-static void check_plans(struct session *s, struct allocator *a)
+static void tell_check(const struct allocator *a, const struct prepare_result *p, bool arrived_late)
 {
-	struct ht_counters before, after;
-	struct check_result res;
+	const struct check_result *c = &p->check;
 	char took[HUMAN_MAX];
 
-	if (s->opts->simple_plans || (s->start_ns && s->opts->pid)) {
-		for (unsigned i = 0; i < a->nr_plans; i++)
-			if (a->plans[i].by_flow)
-				a->plans[i] = a->simple[i];
-		if (!s->opts->simple_plans)
-			message_info("%s came while recording: its plans are the simple ones, which need no check",
-				     object_path(a->obj));
-		return;
-	}
-	kernel_counters(&s->kernel, &before);
-	if (check_allocator(&s->kernel, s->drain, a, &res))
-		snprintf(res.why, sizeof(res.why), "out of memory");
-	kernel_counters(&s->kernel, &after);
-	forget_counts(s, &before, &after);
-	if (res.why[0])
-		message_info("%s: plans not checked (%s), the simple ones are used", object_path(a->obj), res.why);
-	else
-		message_verbose("%s: %u plans hold in %llu known calls, %u did not and are replaced, %u cannot be called (%s)",
-			     object_path(a->obj), res.nr_checked, (unsigned long long)res.nr_calls, res.nr_failed,
-			     res.nr_unreached, human_ns(took, res.took_ns));
+	if (p->how == PREPARED_SIMPLE && arrived_late)
+		message_info("%s came while recording and no earlier check is remembered: its plans are the simple ones",
+			     object_path(a->obj));
+	else if (p->how == PREPARED_SIMPLE && *p->why)
+		message_info("%s: plans not checked (%s), the simple ones are used", object_path(a->obj), p->why);
+	else if (p->how != PREPARED_SIMPLE)
+		message_verbose("%s: %u plans hold in %llu %s%s, %u did not and are replaced, %u %s (%s)", object_path(a->obj),
+				c->nr_checked, (unsigned long long)c->nr_calls,
+				p->how == PREPARED_LIVE ? "calls of the target" : "known calls",
+				p->how == PREPARED_CACHED ? " (remembered)" : "", c->nr_failed, c->nr_unreached,
+				p->how == PREPARED_LIVE ? "made too few" : "cannot be called", human_ns(took, p->took_ns));
 	for (unsigned i = 0; i < a->nr_plans; i++)
 		if (a->plans[i].check == PLAN_CHECK_FAILED)
 			message_verbose("%s: %s", a->plans[i].symbol, a->plans[i].why);
+}
+
+/* Plans that rest on data flow are used only if a check has borne them out. The rings must be idle for that: before the
+ * recording, or while a child is held; later on, only what is remembered can be used. */
+static int make_plans(struct session *s, struct allocator *a)
+{
+	bool late = s->start_ns && s->opts->pid;
+	struct prepare_opts opts = { .simple = s->opts->simple_plans, .target = &s->process, .target_runs = s->opts->pid };
+	struct ht_counters before, after;
+	struct prepare_result prepared;
+	int err;
+
+	kernel_counters(&s->kernel, &before);
+	err = prepare_plans(late ? NULL : &s->kernel, s->drain, a, &opts, &prepared);
+	kernel_counters(&s->kernel, &after);
+	if (err)
+		return session_fail(s, err, "%s: %s", object_path(a->obj), strerror(-err));
+	if (!late)
+		forget_counts(s, &before, &after);
+	tell_check(a, &prepared, late);
+	return 0;
 }
 
 static int place(struct session *s, struct allocator *a)
@@ -126,8 +135,8 @@ static int place(struct session *s, struct allocator *a)
 	struct stat st;
 	int err;
 
-	if (s->nr_placed == ATTACH_CHECK_OBJ)
-		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", ATTACH_CHECK_OBJ, s->process.pid);
+	if (s->nr_placed == ATTACH_REFERENCE_OBJ)
+		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", ATTACH_REFERENCE_OBJ, s->process.pid);
 	err = attach_allocator(s->attach, a, obj);
 	if (err)
 		return explain_attach(s, a, err);
@@ -177,9 +186,9 @@ int session_place_new(struct session *s)
 	if (inventory_loader(inv, &start, &end))
 		ledger_loader(s->ledger, start, end);
 	/* All checks come first: once an allocator is probed, the target's records are in the rings. */
-	for (unsigned i = nr_before; i < nr_before + nr_new; i++)
+	for (unsigned i = nr_before; i < nr_before + nr_new && !err; i++)
 		if (!is_placed(s, inventory_get(inv, i), &obj))
-			check_plans(s, inventory_get(inv, i));
+			err = make_plans(s, inventory_get(inv, i));
 	for (unsigned i = nr_before; i < nr_before + nr_new && !err; i++) {
 		struct allocator *a = inventory_get(inv, i);
 

@@ -48,6 +48,11 @@ static int gpr_number(uint16_t reg)
 
 enum { REG_SP = 4 };
 
+static bool reg_is_high_byte(unsigned reg)
+{
+	return reg == X86_REG_AH || reg == X86_REG_BH || reg == X86_REG_CH || reg == X86_REG_DH;
+}
+
 struct code_reader *code_reader_new(void)
 {
 	struct code_reader *reader = calloc(1, sizeof(*reader));
@@ -257,8 +262,91 @@ static void insn_effect(const cs_insn *in, struct code_insn *insn)
 			insn->dst = (uint8_t)operand_reg(&ops[1]);
 		}
 		return;
+	case X86_INS_MUL:
+		if (x86->op_count == 1 && operand_reg(&ops[0]) >= 0) {
+			insn->effect = CODE_EFFECT_MUL;
+			insn->src = (uint8_t)operand_reg(&ops[0]);
+			insn->dst = 0;  /* rax */
+			insn->base = 2; /* rdx */
+		}
+		return;
+	case X86_INS_SETO:
+		if (ops[0].type == X86_OP_REG) {
+			insn->effect = CODE_EFFECT_OVERFLOW;
+			insn->dst = (uint8_t)gpr_number((uint16_t)ops[0].reg);
+		}
+		return;
+	case X86_INS_MOVZX:
+		if (ops[0].type == X86_OP_REG && ops[0].size == 1 && ops[1].type == X86_OP_REG && ops[1].size >= 4 &&
+		    !reg_is_high_byte(ops[0].reg)) {
+			insn->effect = CODE_EFFECT_WIDEN;
+			insn->src = (uint8_t)gpr_number((uint16_t)ops[0].reg);
+			insn->dst = (uint8_t)gpr_number((uint16_t)ops[1].reg);
+		}
+		return;
 	default: return;
 	}
+}
+
+/* A register compared with itself (test) or with a small constant (cmp). */
+static bool compares(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86_op *from = &in->detail->x86.operands[0], *with = &in->detail->x86.operands[1];
+	bool itself = in->id == X86_INS_TEST && from->type == X86_OP_REG && with->type == X86_OP_REG && from->reg == with->reg;
+	bool constant = in->id == X86_INS_CMP && from->type == X86_OP_IMM && (uint64_t)from->imm <= 1 && with->type == X86_OP_REG;
+
+	if (in->detail->x86.op_count != 2 || (!itself && !constant) || reg_is_high_byte(with->reg) ||
+	    (with->size != 8 && with->size != 1))
+		return false;
+	insn->compared = (uint8_t)gpr_number((uint16_t)with->reg);
+	insn->compared_with = itself ? 0 : (uint8_t)from->imm;
+	insn->compared_byte = with->size == 1;
+	return true;
+}
+
+/* Named one by one: what is not here is taken to change them. */
+static bool keeps_flags(const cs_insn *in)
+{
+	switch (in->id) {
+	case X86_INS_MOV:
+	case X86_INS_MOVABS:
+	case X86_INS_MOVZX:
+	case X86_INS_MOVSX:
+	case X86_INS_MOVSXD:
+	case X86_INS_LEA:
+	case X86_INS_PUSH:
+	case X86_INS_POP:
+	case X86_INS_NOP:
+	case X86_INS_SETO: return true;
+	default: return false;
+	}
+}
+
+static void insn_flags(const cs_insn *in, struct code_insn *insn)
+{
+	static const enum code_if by_cond[] = { CODE_IF_OTHER, CODE_IF_OVERFLOW, CODE_IF_NO_OVERFLOW, CODE_IF_OTHER,
+						CODE_IF_OTHER, CODE_IF_EQUAL, CODE_IF_NOT_EQUAL };
+
+	insn->flags = CODE_FLAGS_LOST;
+	if (compares(in, insn))
+		insn->flags = CODE_FLAGS_COMPARED;
+	else if (insn->effect == CODE_EFFECT_MUL)
+		insn->flags = CODE_FLAGS_MUL;
+	else if (keeps_flags(in) || insn->flow == CODE_BRANCH || insn->flow == CODE_JUMP)
+		insn->flags = CODE_FLAGS_KEPT;
+	if (insn->flow == CODE_BRANCH && insn->cond < sizeof(by_cond) / sizeof(by_cond[0]))
+		insn->branch_if = by_cond[insn->cond];
+}
+
+static void insn_stores(const cs_insn *in, struct code_insn *insn)
+{
+	const cs_x86 *x86 = &in->detail->x86;
+
+	insn->stores = insn->effect == CODE_EFFECT_SPOIL && insn->base != REG_SP;
+	insn->stores |= x86->prefix[0] == X86_PREFIX_LOCK || in->id == X86_INS_XCHG || in->id == X86_INS_SYSCALL;
+	for (uint8_t i = 0; i < x86->op_count; i++)
+		insn->stores |= x86->operands[i].type == X86_OP_MEM && (x86->operands[i].access & CS_AC_WRITE) &&
+				gpr_number((uint16_t)x86->operands[i].mem.base) != REG_SP;
 }
 
 /* Memory that is written in a way that no effect above tells. */
@@ -319,6 +407,8 @@ bool code_decode(struct code_reader *reader, const uint8_t *bytes, size_t nbytes
 	if (cs_regs_access(reader->handle, in, read, &nr_read, written, &nr_written) != CS_ERR_OK) {
 		insn->writes = ~0u; /* nothing can be said: nothing survives */
 		insn->sp_unknown = true;
+		insn->flags = CODE_FLAGS_LOST;
+		insn->stores = true;
 		return true;
 	}
 	for (uint8_t i = 0; i < nr_written; i++) {
@@ -334,7 +424,10 @@ bool code_decode(struct code_reader *reader, const uint8_t *bytes, size_t nbytes
 	insn_spoil(in, insn);
 	if (insn->flow == CODE_BRANCH)
 		insn->cond = branch_cond(in);
+	insn_flags(in, insn);
+	insn_stores(in, insn);
 	insn->emulated = bytes_are_emulated_branch_or_push(in->bytes, in->size) || bytes_are_emulated_nop(in->bytes, in->size);
+	insn->padding = in->id == X86_INS_NOP || in->id == X86_INS_INT3;
 	/* The optimised five-byte nop is a call that overwrites the red zone of a leaf function (6.18). */
 	insn->fit = !bytes_have_bad_prefix(in->bytes, in->size, insn->flow == CODE_JUMP || insn->flow == CODE_BRANCH ||
 								  insn->flow == CODE_CALL) &&
@@ -370,4 +463,11 @@ const char *code_reg_name(unsigned reg)
 					     "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip" };
 
 	return reg < sizeof(names) / sizeof(names[0]) ? names[reg] : "?";
+}
+
+const char *code_cond_name(unsigned cond)
+{
+	static const char *const names[] = { "o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g" };
+
+	return cond && cond <= sizeof(names) / sizeof(names[0]) ? names[cond - 1] : "?";
 }

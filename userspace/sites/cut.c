@@ -6,7 +6,8 @@
 #include <string.h>
 
 struct arc {
-	int to, next, room; /* arcs 2i and 2i + 1 are each other's reverse */
+	int to, next; /* arcs 2i and 2i + 1 are each other's reverse */
+	long long room;
 };
 
 struct cut {
@@ -52,7 +53,7 @@ void cut_free(struct cut *c)
 	free(c);
 }
 
-static int arc_add(struct cut *c, int from, int to, int room, int room_back)
+static int arc_add(struct cut *c, int from, int to, long long room, long long room_back)
 {
 	int n = c->nr_arcs;
 
@@ -66,12 +67,12 @@ static int arc_add(struct cut *c, int from, int to, int room, int room_back)
 	return n;
 }
 
-int cut_arc(struct cut *c, int from, int to, int cost)
+int cut_arc(struct cut *c, int from, int to, long long cost)
 {
 	return arc_add(c, from, to, cost, CUT_INFINITE);
 }
 
-int cut_free_arc(struct cut *c, int from, int to, int cost)
+int cut_free_arc(struct cut *c, int from, int to, long long cost)
 {
 	return arc_add(c, from, to, cost, 0);
 }
@@ -95,9 +96,9 @@ static bool search(struct cut *c, int source, int sink)
 	return c->via[sink] >= 0;
 }
 
-static int augment(struct cut *c, int source, int sink)
+static long long augment(struct cut *c, int source, int sink)
 {
-	int room = CUT_INFINITE;
+	long long room = CUT_INFINITE;
 
 	for (int n = sink; n != source; n = c->arcs[c->via[n] ^ 1].to)
 		if (c->arcs[c->via[n]].room < room)
@@ -131,9 +132,9 @@ static void mark_behind(struct cut *c, int sink)
 	}
 }
 
-int cut_solve(struct cut *c, int source, int sink)
+long long cut_solve(struct cut *c, int source, int sink)
 {
-	int cost = 0;
+	long long cost = 0;
 
 	while (cost < CUT_INFINITE && search(c, source, sink))
 		cost += augment(c, source, sink);

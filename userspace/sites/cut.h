@@ -10,19 +10,19 @@
 
 #include <stdbool.h>
 
-#define CUT_INFINITE 1000000
+#define CUT_INFINITE 1000000000000ll /* more than the sum of all costs */
 
 struct cut;
 
 struct cut *cut_new(int nr_nodes, int max_arcs);
 void cut_free(struct cut *c);
 /* An arc that the cut may cross at `cost` (CUT_INFINITE: may not), and never backwards. Returns its number, -1 if full. */
-int cut_arc(struct cut *c, int from, int to, int cost);
+int cut_arc(struct cut *c, int from, int to, long long cost);
 /* An arc that may be crossed backwards: to sources and sinks of one's own. */
-int cut_free_arc(struct cut *c, int from, int to, int cost);
+int cut_free_arc(struct cut *c, int from, int to, long long cost);
 /* The least cost, CUT_INFINITE or more if there is no cut; then cut_crosses tells the arcs. Of several, the cut nearest
  * to the sink. */
-int cut_solve(struct cut *c, int source, int sink);
+long long cut_solve(struct cut *c, int source, int sink);
 bool cut_crosses(const struct cut *c, int arc);
 
 #endif

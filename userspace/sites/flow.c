@@ -7,136 +7,9 @@
 #include <string.h>
 
 #include "formats/tape.h"
+#include "sites/flow_graph.h"
 
 #define HAS(set, n) ((set) >> (n) & 1)
-
-/* ---- the graph ---- */
-
-struct builder {
-	const struct plan_env *env;
-	struct code_reader *reader;
-	const struct function *function;
-	uint64_t start, end; /* of the function itself */
-	struct flow *flow;
-	int todo[FLOW_INSNS_MAX];
-	int nr_todo;
-};
-
-static int node_at(const struct flow *flow, uint64_t vaddr)
-{
-	for (int i = 0; i < flow->nr_nodes; i++)
-		if (flow->nodes[i].insn.vaddr == vaddr)
-			return i;
-	return -1;
-}
-
-/* The node of an address, made if it is new; -1: no room, -2: no code there. */
-static int node_make(struct builder *b, uint64_t vaddr)
-{
-	struct flow *flow = b->flow;
-	int n = node_at(flow, vaddr);
-	const uint8_t *bytes;
-	size_t avail;
-
-	if (n >= 0)
-		return n;
-	if (flow->nr_nodes == FLOW_INSNS_MAX)
-		return -1;
-	n = flow->nr_nodes;
-	bytes = object_code(b->env->obj, vaddr, &avail);
-	if (!bytes || !code_decode(b->reader, bytes, avail, vaddr, &flow->nodes[n].insn))
-		return -2;
-	flow->nodes[n].next = flow->nodes[n].target = -1;
-	flow->nodes[n].own = vaddr >= b->start && vaddr < b->end;
-	flow->nr_nodes++;
-	b->todo[b->nr_todo++] = n;
-	return n;
-}
-
-/* Where a jump ends that goes through a word of the dynamic linker's; 0: not in this object. */
-static uint64_t through_slot(const struct builder *b, const struct code_insn *insn)
-{
-	uint64_t vaddr;
-
-	return insn->slot && object_slot_function(b->env->obj, insn->slot, &vaddr) ? vaddr : 0;
-}
-
-/* The call goes to a recorded function, directly or by the PLT. */
-static bool calls_recorded(struct builder *b, const struct code_insn *insn)
-{
-	uint64_t target = insn->target;
-	struct code_insn stub;
-	const uint8_t *bytes;
-	size_t avail;
-
-	if (!target)
-		target = through_slot(b, insn); /* no PLT: by the word itself */
-	if (!target)
-		return false;
-	if (b->env->function_at(b->env->arg, target))
-		return true;
-	bytes = object_code(b->env->obj, target, &avail);
-	if (!bytes || !code_decode(b->reader, bytes, avail, target, &stub) || stub.flow != CODE_INDIRECT)
-		return false;
-	target = through_slot(b, &stub);
-	return target && b->env->function_at(b->env->arg, target);
-}
-
-static int link_to(struct builder *b, struct flow_node *node, int *edge, uint64_t vaddr)
-{
-	const struct function *other = vaddr != b->start ? b->env->function_at(b->env->arg, vaddr) : NULL;
-	int n;
-
-	/* A jump to the beginning of another recorded function: that call is seen there, if it allocates as well. */
-	if (other) {
-		node->exit = tape_kind_is_alloc(other->kind) ? FLOW_TAILS : FLOW_LEAVES;
-		return 0;
-	}
-	n = node_make(b, vaddr);
-	if (n == -1)
-		return -E2BIG;
-	if (n < 0) {
-		node->exit = FLOW_LEAVES;
-		return 0;
-	}
-	*edge = n;
-	return 0;
-}
-
-static int link_node(struct builder *b, int n)
-{
-	struct flow_node *node = &b->flow->nodes[n]; /* the array does not move */
-	uint64_t behind = node->insn.vaddr + node->insn.nbytes, through;
-	int err;
-
-	switch (node->insn.flow) {
-	case CODE_RETURN: node->exit = FLOW_RETURNS; return 0;
-	case CODE_STOP: node->exit = FLOW_ABORTS; return 0;
-	case CODE_JUMP: return link_to(b, node, &node->target, node->insn.target);
-	case CODE_INDIRECT:
-		through = through_slot(b, &node->insn);
-		if (through)
-			return link_to(b, node, &node->target, through);
-		/* A compiler ends calloc by a jump to memset through the PLT. */
-		node->exit = b->function->kind == TAPE_CALLOC && node->insn.slot ? FLOW_CLEARS : FLOW_LEAVES;
-		return 0;
-	case CODE_BRANCH:
-		err = link_to(b, node, &node->target, node->insn.target);
-		if (err)
-			return err;
-		break;
-	case CODE_CALL:
-		b->flow->calls_recorded |= calls_recorded(b, &node->insn);
-		/* The last instruction of the function: what is called does not come back (__stack_chk_fail, abort). */
-		if (node->own && behind >= b->end) {
-			node->exit = FLOW_ABORTS;
-			return 0;
-		}
-		break;
-	case CODE_NEXT: break;
-	}
-	return link_to(b, node, &node->next, behind);
-}
 
 /* ---- forward: arguments ---- */
 
@@ -210,14 +83,72 @@ static struct flow_value effect_value(const struct code_insn *in, const struct f
 	}
 }
 
-static void forward(const struct code_insn *in, const struct flow_state *before, struct flow_state *after)
+/* One factor of the function's product and the other, in either order. */
+static bool is_product(const struct function *f, struct flow_value a, struct flow_value b)
+{
+	return f->mul && a.kind == FLOW_ARG && b.kind == FLOW_ARG &&
+	       ((a.a == f->size && b.a == f->mul) || (a.a == f->mul && b.a == f->size));
+}
+
+static void forward_flags(const struct code_insn *in, const struct flow_state *before, struct flow_state *after, bool product)
+{
+	struct flow_value value;
+
+	if (in->flags == CODE_FLAGS_KEPT)
+		return;
+	after->flags_of = (struct flow_value){ .kind = FLOW_UNKNOWN };
+	if (in->flags == CODE_FLAGS_MUL && product)
+		after->flags_of = (struct flow_value){ .kind = FLOW_OVERFLOW, .a = FLOW_OVERFLOW_FLAG };
+	if (in->flags != CODE_FLAGS_COMPARED || in->compared >= CODE_NR_REGS)
+		return;
+	value = before->reg[in->compared];
+	if (value.kind == FLOW_OVERFLOW ? value.a == FLOW_OVERFLOW_WHOLE || in->compared_byte : !in->compared_byte)
+		after->flags_of = value;
+	after->flags_with = in->compared_with;
+}
+
+/* Effects that make a register's value out of others'. */
+static void forward_register(const struct code_insn *in, const struct flow_state *before, struct flow_state *after, bool product)
+{
+	struct flow_value *dst = &after->reg[in->dst < CODE_NR_REGS ? in->dst : 0];
+
+	if (in->dst >= CODE_NR_REGS)
+		return;
+	switch (in->effect) {
+	case CODE_EFFECT_POP:
+	case CODE_EFFECT_MOVE:
+	case CODE_EFFECT_LOAD:
+	case CODE_EFFECT_LEA: *dst = effect_value(in, before); break;
+	case CODE_EFFECT_MUL:
+		if (!product || in->base >= CODE_NR_REGS)
+			break;
+		*dst = (struct flow_value){ .kind = FLOW_PRODUCT };
+		after->reg[in->base] = (struct flow_value){ .kind = FLOW_HIGH };
+		break;
+	case CODE_EFFECT_OVERFLOW:
+		if (before->flags_of.kind == FLOW_OVERFLOW && before->flags_of.a == FLOW_OVERFLOW_FLAG)
+			*dst = (struct flow_value){ .kind = FLOW_OVERFLOW, .a = FLOW_OVERFLOW_BYTE };
+		break;
+	case CODE_EFFECT_WIDEN:
+		if (in->src < CODE_NR_REGS && before->reg[in->src].kind == FLOW_OVERFLOW)
+			*dst = (struct flow_value){ .kind = FLOW_OVERFLOW, .a = FLOW_OVERFLOW_WHOLE };
+		break;
+	default: break;
+	}
+}
+
+static void forward(const struct function *f, const struct code_insn *in, const struct flow_state *before,
+		    struct flow_state *after)
 {
 	static const struct flow_value unknown = { .kind = FLOW_UNKNOWN };
 	struct flow_value value = effect_value(in, before), sp = before->reg[code_sp_reg()];
 	uint32_t destroyed = in->writes | (in->flow == CODE_CALL ? code_call_clobbers() : 0);
+	bool product = in->effect == CODE_EFFECT_MUL && in->src < CODE_NR_REGS && in->dst < CODE_NR_REGS &&
+		       is_product(f, before->reg[in->src], before->reg[in->dst]);
 	int slot, first, end;
 
 	*after = *before;
+	after->touched |= in->stores || in->flow == CODE_CALL;
 	spoilt_slots(in, before, &first, &end);
 	for (int i = first; i < end; i++)
 		after->slot[i] = unknown;
@@ -233,22 +164,73 @@ static void forward(const struct code_insn *in, const struct flow_state *before,
 	switch (in->effect) {
 	case CODE_EFFECT_STORE: slot = slot_index(before, in->base, in->disp); break;
 	case CODE_EFFECT_PUSH: slot = slot_index(before, code_sp_reg(), -8); break;
-	default:
-		slot = -1;
-		if (in->dst < CODE_NR_REGS && (in->effect == CODE_EFFECT_POP || in->effect == CODE_EFFECT_MOVE ||
-					       in->effect == CODE_EFFECT_LOAD || in->effect == CODE_EFFECT_LEA))
-			after->reg[in->dst] = value;
+	default: slot = -1; break;
 	}
 	if (slot >= 0)
 		after->slot[slot] = value;
+	forward_register(in, before, after, product);
+	forward_flags(in, before, after, product);
 }
+
+/* ---- what a branch tells ---- */
+
+/* Argument `a` is 1: the other factor is the product. */
+static void factor_is_one(const struct function *f, unsigned a, struct flow_state *s)
+{
+	const struct flow_value other = { .kind = FLOW_ARG, .a = a == f->size ? f->mul : f->size };
+	const struct flow_value product = { .kind = FLOW_PRODUCT };
+
+	for (int r = 0; r < CODE_NR_REGS; r++)
+		if (value_equal(s->reg[r], other))
+			s->reg[r] = product;
+	for (int i = 0; i < FLOW_NR_SLOTS; i++)
+		if (value_equal(s->slot[i], other))
+			s->slot[i] = product;
+	s->no_overflow = true;
+}
+
+static void refine(const struct function *f, const struct code_insn *in, bool taken, struct flow_state *s)
+{
+	bool equal = in->branch_if == (taken ? CODE_IF_EQUAL : CODE_IF_NOT_EQUAL);
+	bool no_overflow = in->branch_if == (taken ? CODE_IF_NO_OVERFLOW : CODE_IF_OVERFLOW);
+	struct flow_value v = s->flags_of;
+
+	if (in->flow != CODE_BRANCH)
+		return;
+	if (v.kind == FLOW_OVERFLOW && v.a == FLOW_OVERFLOW_FLAG) {
+		s->no_overflow |= no_overflow;
+		return;
+	}
+	if (!equal)
+		return;
+	s->no_overflow |= v.kind == FLOW_OVERFLOW && s->flags_with == 0;
+	s->null |= v.kind == FLOW_ARG && f->ptr && v.a == f->ptr && s->flags_with == 0;
+	if (v.kind == FLOW_ARG && f->mul && (v.a == f->size || v.a == f->mul) && s->flags_with == 1)
+		factor_is_one(f, v.a, s);
+}
+
+void flow_state_on_way(const struct flow *flow, int n, bool taken, struct flow_state *s_ret)
+{
+	*s_ret = flow->nodes[n].in;
+	refine(flow->function, &flow->nodes[n].insn, taken, s_ret);
+}
+
+/* ---- all ways ---- */
 
 static bool merge_value(struct flow_value *to, struct flow_value v)
 {
-	if (to->kind == FLOW_UNSEEN ? v.kind == FLOW_UNSEEN : value_equal(*to, v) || to->kind == FLOW_UNKNOWN)
+	if (value_equal(*to, v) || to->kind == FLOW_UNKNOWN)
 		return false;
-	*to = to->kind == FLOW_UNSEEN ? v : (struct flow_value){ .kind = FLOW_UNKNOWN };
+	*to = (struct flow_value){ .kind = FLOW_UNKNOWN };
 	return true;
+}
+
+static bool merge_must(bool *to, bool v)
+{
+	bool changed = *to && !v;
+
+	*to &= v;
+	return changed;
 }
 
 /* True if `into` changed. */
@@ -256,11 +238,32 @@ static bool merge(struct flow_state *into, const struct flow_state *from)
 {
 	bool changed = false;
 
+	if (!into->reached) {
+		*into = *from;
+		return true;
+	}
 	for (int i = 0; i < CODE_NR_REGS; i++)
 		changed |= merge_value(&into->reg[i], from->reg[i]);
 	for (int i = 0; i < FLOW_NR_SLOTS; i++)
 		changed |= merge_value(&into->slot[i], from->slot[i]);
+	if (into->flags_with != from->flags_with)
+		changed |= merge_value(&into->flags_of, (struct flow_value){ .kind = FLOW_UNKNOWN });
+	changed |= merge_value(&into->flags_of, from->flags_of);
+	changed |= merge_must(&into->no_overflow, from->no_overflow);
+	changed |= merge_must(&into->null, from->null);
+	changed |= from->touched && !into->touched;
+	into->touched |= from->touched;
 	return changed;
+}
+
+static bool pass_on(struct flow *flow, int from, int to, bool taken, const struct flow_state *after)
+{
+	struct flow_state on_way = *after;
+
+	if (to < 0)
+		return false;
+	refine(flow->function, &flow->nodes[from].insn, taken, &on_way);
+	return merge(&flow->nodes[to].in, &on_way);
 }
 
 static void forward_all(struct flow *flow)
@@ -268,26 +271,21 @@ static void forward_all(struct flow *flow)
 	struct flow_state after, *entry = &flow->nodes[0].in;
 	bool changed = true;
 
-	for (int i = 0; i < CODE_NR_REGS; i++)
-		entry->reg[i].kind = FLOW_UNKNOWN;
-	for (int i = 0; i < FLOW_NR_SLOTS; i++)
-		entry->slot[i].kind = FLOW_UNKNOWN;
 	for (unsigned n = 1; n <= CODE_NR_ARGS; n++)
 		entry->reg[code_arg_reg(n)] = (struct flow_value){ .kind = FLOW_ARG, .a = (uint8_t)n };
 	entry->reg[code_sp_reg()] = (struct flow_value){ .kind = FLOW_SP };
-	/* Values only ever fall, UNSEEN to something to UNKNOWN, so this ends. */
+	entry->reached = true;
+	/* Values only ever fall, something to UNKNOWN, so this ends. */
 	while (changed) {
 		changed = false;
 		for (int i = 0; i < flow->nr_nodes; i++) {
 			const struct flow_node *node = &flow->nodes[i];
 
-			if (node->in.reg[code_sp_reg()].kind == FLOW_UNSEEN)
+			if (!node->in.reached)
 				continue;
-			forward(&node->insn, &node->in, &after);
-			if (node->next >= 0)
-				changed |= merge(&flow->nodes[node->next].in, &after);
-			if (node->target >= 0)
-				changed |= merge(&flow->nodes[node->target].in, &after);
+			forward(flow->function, &node->insn, &node->in, &after);
+			changed |= pass_on(flow, i, node->next, false, &after);
+			changed |= pass_on(flow, i, node->target, true, &after);
 		}
 	}
 }
@@ -309,9 +307,10 @@ static bool slot_has(const struct flow_result *r, int slot)
 }
 
 /* Where the result is before `in`, given where it is behind it. */
-static void backward(const struct code_insn *in, const struct flow_state *s, const struct flow_result *after,
-		     struct flow_result *before)
+static void backward(const struct flow_node *node, const struct flow_result *after, struct flow_result *before)
 {
+	const struct code_insn *in = &node->insn;
+	const struct flow_state *s = &node->in;
 	uint32_t destroyed = in->writes | (in->flow == CODE_CALL ? code_call_clobbers() : 0);
 	bool dst_is = in->dst < CODE_NR_REGS && HAS(after->regs, in->dst);
 	int slot, first, end;
@@ -320,6 +319,8 @@ static void backward(const struct code_insn *in, const struct flow_state *s, con
 	if (after->any)
 		return;
 	before->regs &= ~destroyed;
+	if (node->clears && HAS(after->regs, code_result_reg()))
+		before->regs |= 1u << code_arg_reg(1);
 	spoilt_slots(in, s, &first, &end);
 	for (int i = first; i < end; i++)
 		before->slots[i / 64] &= ~(1ull << (i % 64));
@@ -376,7 +377,7 @@ static bool result_update(struct flow *flow, int n)
 			intersect(&after, &flow->nodes[node->next].result);
 		if (node->target >= 0)
 			intersect(&after, &flow->nodes[node->target].result);
-		backward(&node->insn, &node->in, &after, &before);
+		backward(node, &after, &before);
 	}
 	if (result_equal(&before, &node->result))
 		return false;
@@ -418,21 +419,14 @@ static bool stack_pointer_known(const struct flow *flow)
 int flow_build(const struct plan_env *env, struct code_reader *reader, const struct function *f, uint64_t vaddr,
 	       uint64_t nbytes, struct flow *flow)
 {
-	struct builder *b = calloc(1, sizeof(*b));
-	int err = 0;
+	int err;
 
 	memset(flow, 0, sizeof(*flow));
+	flow->function = f;
 	flow->nodes = calloc(FLOW_INSNS_MAX, sizeof(*flow->nodes));
-	if (!b || !flow->nodes) {
-		free(b);
+	if (!flow->nodes)
 		return -ENOMEM;
-	}
-	*b = (struct builder){ .env = env, .reader = reader, .function = f, .start = vaddr, .end = vaddr + nbytes, .flow = flow };
-	if (node_make(b, vaddr) < 0)
-		err = -E2BIG;
-	while (!err && b->nr_todo)
-		err = link_node(b, b->todo[--b->nr_todo]);
-	free(b);
+	err = flow_graph_build(env, reader, f, vaddr, nbytes, flow);
 	if (err)
 		return err;
 	forward_all(flow);
@@ -453,21 +447,19 @@ int flow_sp(const struct flow *flow, int n)
 	return flow->nodes[n].in.reg[code_sp_reg()].off;
 }
 
-static struct ht_loc slot_loc(const struct flow *flow, int n, int slot)
+static struct ht_loc slot_loc(const struct flow_state *s, int slot)
 {
-	return (struct ht_loc){ .from = HT_FROM_STACK, .disp = FLOW_SLOT_LOW + slot * 8 - flow_sp(flow, n) };
+	return (struct ht_loc){ .from = HT_FROM_STACK, .disp = FLOW_SLOT_LOW + slot * 8 - s->reg[code_sp_reg()].off };
 }
 
-struct ht_loc flow_find(const struct flow *flow, int n, struct flow_value want)
+struct ht_loc flow_find(const struct flow_state *s, struct flow_value want)
 {
-	const struct flow_state *s = &flow->nodes[n].in;
-
 	for (unsigned r = 0; r < CODE_NR_REGS; r++)
 		if (value_equal(s->reg[r], want))
 			return (struct ht_loc){ .from = HT_FROM_REG, .reg = (uint8_t)r };
 	for (int i = 0; i < FLOW_NR_SLOTS; i++)
 		if (value_equal(s->slot[i], want))
-			return slot_loc(flow, n, i);
+			return slot_loc(s, i);
 	return (struct ht_loc){ .from = HT_FROM_NONE };
 }
 
@@ -475,7 +467,7 @@ bool flow_find_result(const struct flow *flow, int n, int at, struct ht_loc *loc
 {
 	const struct flow_node *node = &flow->nodes[n];
 	/* Of two ways one is meant. Otherwise what a push is about to store does not lie there yet when n is reached. */
-	const struct flow_result *r = node->insn.flow == CODE_BRANCH ? &flow->nodes[at].result : &node->result;
+	const struct flow_result *r = node->insn.flow == CODE_BRANCH && at >= 0 ? &flow->nodes[at].result : &node->result;
 
 	*loc_ret = (struct ht_loc){ .from = HT_FROM_NONE };
 	if (r->any)
@@ -487,7 +479,7 @@ bool flow_find_result(const struct flow *flow, int n, int at, struct ht_loc *loc
 		}
 	for (int i = 0; i < FLOW_NR_SLOTS; i++)
 		if (slot_has(r, i)) {
-			*loc_ret = slot_loc(flow, n, i);
+			*loc_ret = slot_loc(&node->in, i);
 			return true;
 		}
 	return r->zero;

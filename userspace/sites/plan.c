@@ -12,6 +12,7 @@
 
 #include "formats/tape.h"
 #include "sites/code.h"
+#include "sites/cost.h"
 #include "sites/plan_flow.h"
 #include "sites/plan_site.h"
 
@@ -28,7 +29,8 @@ struct entry_point {
 
 static bool plan_give_up(struct plan *plan, const char *why)
 {
-	plan->nr_sites = plan->nr_emulated = plan->nr_stepped = plan->nr_returns = 0;
+	plan->nr_sites = 0;
+	plan->traps = (struct plan_traps){ 0 };
 	snprintf(plan->why, sizeof(plan->why), "%s", why);
 	return false;
 }
@@ -144,9 +146,9 @@ static struct plan_site *add_site(const struct plan_env *env, struct plan *plan,
 static void count_trap(struct plan *plan, const struct code_insn *insn)
 {
 	if (insn->emulated)
-		plan->nr_emulated++;
+		plan->traps.emulated += PLAN_USUAL_CALLS;
 	else
-		plan->nr_stepped++;
+		plan->traps.stepped += PLAN_USUAL_CALLS;
 }
 
 static enum site_class class_of(const struct code_insn *insn)
@@ -240,7 +242,7 @@ static bool plan_returns(const struct plan_env *env, struct code_reader *reader,
 	if (ok && plan->nr_sites == before)
 		return plan_give_up(plan, "it may throw, and no return instruction was found");
 	if (ok)
-		plan->nr_stepped++;
+		plan->traps.stepped += PLAN_USUAL_CALLS;
 	return ok;
 }
 
@@ -284,42 +286,42 @@ static bool kind_frees(unsigned kind)
 	return kind == TAPE_FREE || kind == TAPE_DELETE || kind == TAPE_SDALLOCX;
 }
 
-/* Two emulated traps: the arguments at the entry, the result wherever it is known. */
-static bool plan_two_traps(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
-{
-	const struct function *f = plan->function;
-	struct entry_point entry;
-	struct plan_site *ps;
-
-	if (!find_entry(env, reader, plan, false, &entry) || !entry.insn.emulated)
-		return false;
-	ps = add_site(env, plan, &entry.insn, entry.sp_delta, f->kind == TAPE_REALLOC ? HT_ROLE_GIVE_UP : HT_ROLE_STASH,
-		      SITE_EMULATED);
-	if (!ps)
-		return false;
-	fill_arguments(&ps->site, f);
-	if (may_tail_jump(env, reader, plan))
-		ps->site.flags |= HT_SITE_MAY_TAIL;
-	plan->nr_emulated++;
-	if (plan_flow_finish(env, reader, plan))
-		return true;
-	plan->nr_sites = plan->nr_emulated = 0;
-	return false;
-}
-
-/* The plans that rest on data flow, cheapest first. */
+/* The plan that rests on data flow, if it is no dearer than the simple one. */
 static bool plan_by_flow(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
 {
 	const struct function *f = plan->function;
+	struct plan *flow;
+	bool better;
 
-	if (kind_frees(f->kind) || (f->flags & (FUNCTION_STEERS | FUNCTION_BY_POINTER)) || !plan->nbytes)
+	if ((f->flags & (FUNCTION_STEERS | FUNCTION_BY_POINTER)) || !plan->nbytes)
 		return false;
-	if (f->kind != TAPE_REALLOC && plan_flow_one(env, reader, plan))
-		return true;
-	return plan_two_traps(env, reader, plan);
+	flow = malloc(sizeof(*flow));
+	if (!flow)
+		return false;
+	*flow = *plan;
+	flow->nr_sites = 0;
+	flow->traps = (struct plan_traps){ 0 };
+	flow->why[0] = '\0';
+	/* A free behind its NULL check is the better one at the same price. */
+	better = plan_flow(env, reader, flow) &&
+		 (!plan->nr_sites || plan_cost(flow, env->cost) < plan_cost(plan, env->cost) + kind_frees(f->kind));
+	if (better) {
+		*plan = *flow;
+		plan->by_flow = true;
+		for (unsigned i = 0; kind_frees(f->kind) && may_tail_jump(env, reader, plan) && i < plan->nr_sites; i++)
+			plan->sites[i].site.flags |= HT_SITE_MAY_TAIL;
+	}
+	free(flow);
+	return better;
 }
 
-static bool plan_sites(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+uint64_t plan_cost(const struct plan *plan, const struct cost *cost)
+{
+	return (uint64_t)plan->traps.emulated * (unsigned)cost->emulated + (uint64_t)plan->traps.stepped * (unsigned)cost->stepped +
+	       (uint64_t)plan->traps.returned * (unsigned)cost->returned;
+}
+
+static bool plan_simple(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
 {
 	const struct function *f = plan->function;
 	bool one = kind_frees(f->kind) || (f->flags & FUNCTION_STEERS);
@@ -328,9 +330,6 @@ static bool plan_sites(const struct plan_env *env, struct code_reader *reader, s
 	struct entry_point entry;
 	struct plan_site *ps;
 
-	plan->by_flow = !env->simple && plan_by_flow(env, reader, plan);
-	if (plan->by_flow)
-		return true;
 	if (!find_entry(env, reader, plan, !one && !throws, &entry))
 		return plan_give_up(plan, "no probe may stand on its first instruction");
 	if (f->flags & FUNCTION_STEERS)
@@ -350,28 +349,46 @@ static bool plan_sites(const struct plan_env *env, struct code_reader *reader, s
 		return true;
 	if (throws)
 		return plan_returns(env, reader, plan);
+	if (env->no_return) {
+		char why[PLAN_WHY_MAX];
+
+		snprintf(why, sizeof(why), "it needs a return probe, and %s", env->no_return);
+		return plan_give_up(plan, why);
+	}
 	/* The return probe finds the stack pointer 8 bytes above the return address that is popped by then. */
 	ps = add_site(env, plan, &entry.insn, 8, HT_ROLE_FINISH, SITE_RETURN);
 	if (!ps)
 		return plan_give_up(plan, "too many sites");
 	fill_result(&ps->site, f);
-	plan->nr_returns++;
+	plan->traps.returned += PLAN_USUAL_CALLS;
 	return true;
 }
 
-void plan_function(const struct plan_env *env, const struct function *f, const char *symbol, uint64_t vaddr, uint64_t nbytes,
-		   struct plan *plan)
+static void plan_reset(struct plan *plan)
+{
+	const struct plan old = *plan;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->function = old.function;
+	memcpy(plan->symbol, old.symbol, sizeof(plan->symbol));
+	plan->vaddr = old.vaddr;
+	plan->nbytes = old.nbytes;
+	plan->called_inside = old.called_inside;
+}
+
+void plan_function(const struct plan_env *env, struct plan *plan)
 {
 	struct code_reader *reader = code_reader_new();
 
-	memset(plan, 0, sizeof(*plan));
-	plan->function = f;
-	snprintf(plan->symbol, sizeof(plan->symbol), "%s", symbol);
-	plan->vaddr = vaddr;
-	plan->nbytes = nbytes;
-	if (!reader)
+	plan_reset(plan);
+	if (!reader) {
 		plan_give_up(plan, "capstone could not be set up");
-	else if (!is_stub(env, reader, plan))
-		plan_sites(env, reader, plan);
+	} else if (!is_stub(env, reader, plan)) {
+		plan_simple(env, reader, plan);
+		if (!env->simple)
+			plan_by_flow(env, reader, plan);
+	}
+	for (unsigned i = 0; plan->called_inside && i < plan->nr_sites; i++)
+		plan->sites[i].site.flags |= HT_SITE_INNER;
 	code_reader_free(reader);
 }

@@ -32,15 +32,28 @@ struct plan_site {
 	char insn[PLAN_INSN_MAX]; /* disassembled, for people */
 };
 
-enum plan_check { PLAN_CHECK_NONE, PLAN_CHECK_PASSED, PLAN_CHECK_FAILED };
+enum plan_check {
+	PLAN_CHECK_NONE,
+	PLAN_CHECK_PASSED, /* known calls in a scratch process */
+	PLAN_CHECK_LIVE,   /* side by side with the simple plan on the target itself */
+	PLAN_CHECK_FAILED, /* and was replaced */
+};
+
+/* Traps of PLAN_USUAL_CALLS usual calls. */
+enum { PLAN_USUAL_CALLS = 1024 };
+struct plan_traps {
+	uint32_t emulated, stepped, returned;
+};
 
 struct plan {
 	const struct function *function;
 	char symbol[64];       /* the name it was found by */
 	uint64_t vaddr, nbytes; /* the function; nbytes 0: the file does not say */
+	bool called_inside;    /* a free that its own object calls, too */
 	struct plan_site sites[PLAN_SITES_MAX];
 	unsigned nr_sites;
-	unsigned nr_emulated, nr_stepped, nr_returns; /* traps of one call on its usual way */
+	struct plan_traps traps;
+	bool counted;          /* what is usual was counted, not guessed */
 	bool skipped;          /* needs no probe: see why */
 	bool by_flow;          /* rests on data flow: not to be used unchecked */
 	enum plan_check check;
@@ -48,16 +61,26 @@ struct plan {
 };
 
 /* Where a jump leads that is no part of the function: asked so that a stub of another planned function needs no probe. */
+struct cost;
+struct profile;
+struct noreturn_memo;
 struct plan_env {
 	const struct object *obj;
 	/* The row of the recorded function that begins at vaddr, NULL if none does. */
 	const struct function *(*function_at)(void *arg, uint64_t vaddr);
 	void *arg;
+	const struct cost *cost;
+	const char *no_return;   /* why no return probe may be used in the target, NULL: one may */
+	const struct profile *profile; /* how often instructions run; NULL: not counted */
+	struct noreturn_memo *noreturn; /* answers of noreturn.h, or NULL */
 	bool simple; /* only plans that need no check: entry, and return probe or return instructions */
 };
 
-/* Plans one function. Never fails: without a way, the plan has no sites and says why. */
-void plan_function(const struct plan_env *env, const struct function *f, const char *symbol, uint64_t vaddr, uint64_t nbytes,
-		   struct plan *plan);
+/* What the traps of PLAN_USUAL_CALLS calls cost, COST_EMULATED for each that is emulated. */
+uint64_t plan_cost(const struct plan *plan, const struct cost *cost);
+
+/* Plans the function that `plan` names (function, symbol, vaddr, nbytes, called_inside); all else is filled in. Never fails:
+ * without a way, the plan has no sites and says why. */
+void plan_function(const struct plan_env *env, struct plan *plan);
 
 #endif

@@ -1,161 +1,104 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From data flow to sites: each edge of the control flow is a place or none, and a minimum cut chooses. */
+/* From edges to sites: a minimum cut chooses. */
 #include "plan_flow.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/tape.h"
+#include "sites/cost.h"
 #include "sites/cut.h"
-#include "sites/flow.h"
+#include "sites/plan_edges.h"
 #include "sites/plan_site.h"
-
-/* Relative prices of a call that passes there; only their order matters. */
-enum { COST_ONE = 10, COST_STASH = 25, COST_FINISH = 10 };
-
-struct edge {
-	int from, to; /* to: -1 leaves into another recorded function */
-	bool taken;   /* BRANCH: the way of the condition */
-	enum ht_role role;
-	struct ht_site site; /* filled in if cost is finite */
-	int cost, arc;
-};
+#include "sites/weight.h"
 
 struct planner {
 	const struct plan_env *env;
 	struct plan *plan;
-	struct flow flow;
-	struct edge edges[2 * FLOW_INSNS_MAX];
-	int nr_edges;
+	struct edges edges;
 };
 
-static struct flow_value arg_value(unsigned n)
+/*
+ * The graph of a cut. A node u with places for sites gets a twin: an arc from u to the twin at the price of one trap at u,
+ * and free ways from the twin to where its edges lead. So one trap pays for all edges of u that are crossed. A return
+ * probe, at another price, has a twin of its own. Nodes are 0 .. nr - 1, then both kinds of twins, then sink and source.
+ */
+struct graph {
+	struct cut *cut;
+	int nr, sink, source;
+	bool *has_twin;
+};
+
+static bool graph_new(struct graph *g, const struct edges *es)
 {
-	return (struct flow_value){ .kind = FLOW_ARG, .a = (uint8_t)n };
+	g->nr = es->flow.nr_nodes;
+	g->sink = 3 * g->nr;
+	g->source = 3 * g->nr + 1;
+	g->cut = cut_new(3 * g->nr + 2, 2 * es->nr + 3 * g->nr + 2);
+	g->has_twin = calloc(3 * (size_t)g->nr, sizeof(*g->has_twin));
+	return g->cut && g->has_twin;
 }
 
-static bool find_arg(const struct flow *flow, int n, unsigned arg, struct ht_loc *loc)
+static void graph_free(struct graph *g)
 {
-	if (!arg) {
-		*loc = (struct ht_loc){ .from = HT_FROM_NONE };
-		return true;
-	}
-	*loc = flow_find(flow, n, arg_value(arg));
-	return loc->from != HT_FROM_NONE;
+	cut_free(g->cut);
+	free(g->has_twin);
 }
 
-static bool find_arguments(const struct flow *flow, int n, const struct function *f, struct ht_site *site)
+/* An edge that may be crossed at the price of its twin (of all edges there together) and `extra`; twin 0: not at all. */
+static void graph_edge(struct graph *g, struct edge *e, int twin, long long twin_cost, long long extra)
 {
-	if (!find_arg(flow, n, f->size, &site->size) || !find_arg(flow, n, f->mul, &site->mul) ||
-	    !find_arg(flow, n, f->align, &site->align) || !find_arg(flow, n, f->old, &site->old))
+	int to = e->to >= 0 ? e->to : g->sink;
+
+	e->arc = e->to >= 0 ? cut_arc(g->cut, e->from, to, twin ? extra : CUT_INFINITE) :
+			      cut_free_arc(g->cut, e->from, to, twin ? extra : CUT_INFINITE);
+	if (!twin)
+		return;
+	cut_free_arc(g->cut, twin, to, CUT_INFINITE);
+	if (!g->has_twin[twin])
+		cut_free_arc(g->cut, e->from, twin, twin_cost);
+	g->has_twin[twin] = true;
+}
+
+static bool first_cut(struct planner *p, struct graph *g)
+{
+	struct edges *es = &p->edges;
+
+	if (!graph_new(g, es))
 		return false;
-	if (f->flags & FUNCTION_LG_ALIGN)
-		site->align.xform = HT_XFORM_LG_ALIGN;
-	return true;
-}
-
-/* An emulated instruction that tells which way the call goes, if it matters. A call is left alone: it breaks with shadow
- * stacks. */
-static bool may_stand(const struct flow_node *node)
-{
-	return node->insn.emulated && node->insn.fit && node->insn.flow != CODE_CALL &&
-	       (node->insn.flow != CODE_BRANCH || node->insn.cond);
-}
-
-static void edge_site(const struct planner *p, struct edge *e, enum ht_role role)
-{
-	const struct flow_node *node = &p->flow.nodes[e->from];
-
-	e->role = role;
-	e->site.kind = p->plan->function->kind;
-	e->site.role = (uint8_t)role;
-	e->site.ra_off = -flow_sp(&p->flow, e->from);
-	/* Conditions come in pairs that differ in their last bit. */
-	e->site.cond = node->insn.flow != CODE_BRANCH ? 0 : e->taken ? node->insn.cond : (uint8_t)(((node->insn.cond - 1) ^ 1) + 1);
-}
-
-/* What a site on this edge would cost, and what it would look like. */
-static void price_one(struct planner *p, struct edge *e)
-{
-	const struct flow_node *node = &p->flow.nodes[e->from];
-	bool leaves_own = e->to < 0 || !p->flow.nodes[e->to].own;
-
-	e->cost = CUT_INFINITE;
-	if (!node->own || !may_stand(node) || !find_arguments(&p->flow, e->from, p->plan->function, &e->site))
-		return;
-	if (!leaves_own && flow_find_result(&p->flow, e->from, e->to, &e->site.ptr)) {
-		edge_site(p, e, HT_ROLE_ONE);
-		e->cost = COST_ONE;
-		return;
-	}
-	edge_site(p, e, HT_ROLE_STASH);
-	e->site.flags |= leaves_own ? HT_SITE_MAY_TAIL : 0;
-	e->cost = COST_STASH;
-}
-
-static void price_finish(struct planner *p, struct edge *e)
-{
-	e->cost = CUT_INFINITE;
-	if (e->to < 0 || !may_stand(&p->flow.nodes[e->from]) || !flow_find_result(&p->flow, e->from, e->to, &e->site.ptr))
-		return;
-	edge_site(p, e, HT_ROLE_FINISH);
-	e->site.mul = e->site.align = e->site.old = (struct ht_loc){ .from = HT_FROM_NONE };
-	e->site.flags = 0;
-	e->site.size = (struct ht_loc){ .from = HT_FROM_STASH };
-	e->cost = COST_FINISH;
-}
-
-static void collect_edges(struct planner *p)
-{
-	for (int i = 0; i < p->flow.nr_nodes; i++) {
-		const struct flow_node *node = &p->flow.nodes[i];
-
-		if (node->next >= 0)
-			p->edges[p->nr_edges++] = (struct edge){ .from = i, .to = node->next };
-		if (node->target >= 0 || node->exit == FLOW_TAILS)
-			p->edges[p->nr_edges++] = (struct edge){ .from = i, .to = node->target, .taken = true };
-	}
-}
-
-/* Nodes 0 .. nr - 1 of the flow, then source and sink. With `reached`, of these nodes alone, and a jump to another
- * recorded function needs nothing more. */
-static struct cut *make_cut(struct planner *p, void (*price_edge)(struct planner *p, struct edge *e), const bool *reached)
-{
-	int nr = p->flow.nr_nodes, sink = nr + 1;
-	struct cut *c = cut_new(nr + 2, p->nr_edges + 3 * nr + 2);
-
-	if (!c)
-		return NULL;
-	for (int i = 0; i < p->nr_edges; i++) {
-		struct edge *e = &p->edges[i];
+	for (int i = 0; i < es->nr; i++) {
+		struct edge *e = &es->list[i];
 
 		e->arc = -1;
-		if (reached && !reached[e->from])
-			continue;
-		price_edge(p, e);
-		if (e->to >= 0)
-			e->arc = cut_arc(c, e->from, e->to, e->cost);
-		else if (!reached)
-			e->arc = cut_free_arc(c, e->from, sink, e->cost);
+		if (!e->dead)
+			graph_edge(g, e, e->may_first ? g->nr + e->from : 0, edges_site_cost(es, e->from), e->extra);
 	}
-	for (int i = 0; i < nr; i++)
-		if (p->flow.nodes[i].exit == FLOW_RETURNS || p->flow.nodes[i].exit == FLOW_LEAVES ||
-		    p->flow.nodes[i].exit == FLOW_CLEARS)
-			cut_free_arc(c, i, sink, CUT_INFINITE);
-	return c;
+	return cut_solve(g->cut, 0, g->sink) < CUT_INFINITE;
+}
+
+static void finish_edge(struct graph *g, const struct edges *es, struct edge *e)
+{
+	if (e->may_finish)
+		graph_edge(g, e, g->nr + e->from, edges_site_cost(es, e->from), 0);
+	else
+		graph_edge(g, e, e->may_return ? 2 * g->nr + e->from : 0, edges_return_cost(es, e->from), 0);
+}
+
+static bool crosses(const struct graph *g, const struct edge *e)
+{
+	return e->arc >= 0 && cut_crosses(g->cut, e->arc);
 }
 
 /* Two sites on one branch that differ in nothing but the way: one site without a condition. */
-static bool merge_ways(struct plan *plan, const struct edge *e, const struct flow_node *node)
+static bool merge_ways(struct plan *plan, const struct ht_site *site, uint64_t vaddr)
 {
 	for (unsigned i = 0; i < plan->nr_sites; i++) {
 		struct plan_site *ps = &plan->sites[i];
-		struct ht_site a = ps->site, b = e->site;
+		struct ht_site a = ps->site, b = *site;
 
 		a.cond = b.cond = 0;
-		if (ps->vaddr != node->insn.vaddr || memcmp(&a, &b, sizeof(a)) != 0)
+		if (ps->vaddr != vaddr || ps->class == SITE_RETURN || memcmp(&a, &b, sizeof(a)) != 0)
 			continue;
 		ps->site.cond = 0;
 		return true;
@@ -163,130 +106,194 @@ static bool merge_ways(struct plan *plan, const struct edge *e, const struct flo
 	return false;
 }
 
-static bool take_crossing(struct planner *p, const struct cut *c)
+static void count_trap(struct plan *plan, const struct flow_node *node, bool is_return, bool entered)
 {
-	for (int i = 0; i < p->nr_edges; i++) {
-		const struct edge *e = &p->edges[i];
-		const struct flow_node *node = &p->flow.nodes[e->from];
-		struct plan_site *ps;
+	if (is_return)
+		plan->traps.returned += node->runs;
+	if (!entered && node->insn.emulated)
+		plan->traps.emulated += node->runs;
+	else if (!entered)
+		plan->traps.stepped += node->runs;
+}
 
-		if (e->arc < 0 || !cut_crosses(c, e->arc) || merge_ways(p->plan, e, node))
+static bool take_site(struct planner *p, const struct edge *e, const struct ht_site *site, bool is_return)
+{
+	const struct flow_node *node = &p->edges.flow.nodes[e->from];
+	enum site_class class = is_return ? SITE_RETURN : node->insn.emulated ? SITE_EMULATED : SITE_STEPPED;
+	struct plan *plan = p->plan;
+	struct plan_site *ps;
+	bool entered = false;
+
+	for (unsigned i = 0; i < plan->nr_sites; i++) {
+		if (plan->sites[i].vaddr != node->insn.vaddr)
 			continue;
-		ps = plan_add_site(p->env, p->plan, &node->insn, SITE_EMULATED);
+		if (is_return && plan->sites[i].class == SITE_RETURN)
+			return true;
+		entered = true;
+	}
+	if (!is_return && merge_ways(plan, site, node->insn.vaddr))
+		return true;
+	ps = plan_add_site(p->env, plan, &node->insn, class);
+	if (!ps)
+		return false;
+	ps->site = *site;
+	count_trap(plan, node, is_return, entered);
+	return true;
+}
+
+static struct ht_site finish_site(const struct function *f, int32_t ra_off, struct ht_loc result)
+{
+	return (struct ht_site){ .kind = f->kind,
+				 .role = HT_ROLE_FINISH,
+				 .ra_off = ra_off,
+				 .size = { .from = HT_FROM_STASH },
+				 .ptr = result };
+}
+
+/* The return probe finds the stack pointer 8 bytes above the return address that is popped by then. */
+static bool take_return(struct planner *p, const struct edge *e)
+{
+	struct ht_loc result = { .from = HT_FROM_REG, .reg = (uint8_t)code_result_reg() };
+	struct ht_site site = finish_site(p->plan->function, -8, result);
+
+	return take_site(p, e, &site, true);
+}
+
+static bool take_first(struct planner *p, const struct edge *e)
+{
+	if (e->end == EDGE_TAILS)
+		p->plan->traps.emulated += edges_runs(&p->edges, e); /* the other function's FINISH */
+	return take_site(p, e, &e->first, false) && (!e->by_return || take_return(p, e));
+}
+
+static bool take_finish(struct planner *p, const struct edge *e)
+{
+	const struct code_insn *in = &p->edges.flow.nodes[e->from].insn;
+	struct ht_site site = finish_site(p->plan->function, -flow_sp(&p->edges.flow, e->from), e->result);
+
+	if (!e->may_finish)
+		return take_return(p, e);
+	site.cond = in->flow != CODE_BRANCH ? 0 : e->taken ? in->cond : (uint8_t)(((in->cond - 1) ^ 1) + 1);
+	return take_site(p, e, &site, false);
+}
+
+/* FINISH sites for what the STASHes in `first` lead into: calls that passed a ONE elsewhere need no second trap. */
+static bool take_finishes(struct planner *p, const struct graph *first)
+{
+	struct edges *es = &p->edges;
+	size_t nr = (size_t)es->flow.nr_nodes;
+	bool *reached = calloc(2 * nr, sizeof(*reached)), *start = reached + nr, any = false;
+	struct graph g = { 0 };
+	bool ok = reached;
+
+	for (int i = 0; ok && i < es->nr; i++) {
+		const struct edge *e = &es->list[i];
+
+		if (!crosses(first, e) || e->first.role == HT_ROLE_ONE || e->by_return || e->to < 0)
+			continue;
+		start[e->to] = any = true;
+		edges_reach(es, e->to, reached);
+	}
+	if (!any) {
+		free(reached);
+		return ok;
+	}
+	ok = graph_new(&g, es);
+	for (int i = 0; ok && i < es->nr; i++) {
+		struct edge *e = &es->list[i];
+
+		e->arc = -1;
+		if (reached[e->from] && e->end != EDGE_TAILS)
+			finish_edge(&g, es, e);
+	}
+	for (int i = 0; ok && i < es->flow.nr_nodes; i++)
+		if (start[i])
+			cut_free_arc(g.cut, g.source, i, CUT_INFINITE);
+	ok = ok && cut_solve(g.cut, g.source, g.sink) < CUT_INFINITE;
+	for (int i = 0; ok && i < es->nr; i++)
+		ok = !crosses(&g, &es->list[i]) || take_finish(p, &es->list[i]);
+	graph_free(&g);
+	free(reached);
+	return ok;
+}
+
+static bool take_guards(struct planner *p)
+{
+	const struct flow *flow = &p->edges.flow;
+
+	for (unsigned i = 0; i < flow->nr_guards; i++) {
+		struct plan_site *ps = plan_add_site(p->env, p->plan, &flow->guards[i], SITE_EMULATED);
+
 		if (!ps)
 			return false;
-		ps->site = e->site;
+		ps->site.kind = p->plan->function->kind;
+		ps->site.role = HT_ROLE_GUARD;
 	}
 	return true;
 }
 
-static bool planner_begin(struct planner *p, const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+static void drop_sites(struct plan *plan)
 {
-	p->env = env;
-	p->plan = plan;
-	if (flow_build(env, reader, plan->function, plan->vaddr, plan->nbytes, &p->flow) || !p->flow.complete)
-		return false;
-	collect_edges(p);
-	return true;
+	plan->nr_sites = 0;
+	plan->traps = (struct plan_traps){ 0 };
 }
 
-static void mark_reached(const struct planner *p, bool *reached)
+static bool take_cut(struct planner *p)
 {
-	bool changed = true;
+	struct graph g = { 0 };
+	bool ok = first_cut(p, &g);
 
-	while (changed) {
-		changed = false;
-		for (int i = 0; i < p->nr_edges; i++) {
-			const struct edge *e = &p->edges[i];
-
-			if (e->to < 0 || !reached[e->from] || reached[e->to])
-				continue;
-			reached[e->to] = changed = true;
-		}
-	}
-}
-
-/* The cut of what lies behind the nodes in `start`: calls that passed a ONE elsewhere need no second trap. */
-static bool finish_behind(struct planner *p, const bool *start, bool *reached)
-{
-	int nr = p->flow.nr_nodes, source = nr, sink = nr + 1;
-	struct cut *c;
-	bool ok;
-
-	memcpy(reached, start, (size_t)nr * sizeof(*reached));
-	mark_reached(p, reached);
-	c = make_cut(p, price_finish, reached);
-	for (int i = 0; c && i < nr; i++)
-		if (start[i])
-			cut_free_arc(c, source, i, CUT_INFINITE);
-	ok = c && cut_solve(c, source, sink) < CUT_INFINITE && take_crossing(p, c);
-	cut_free(c);
+	for (int i = 0; ok && i < p->edges.nr; i++)
+		ok = !crosses(&g, &p->edges.list[i]) || take_first(p, &p->edges.list[i]);
+	ok = ok && p->plan->nr_sites && take_finishes(p, &g) && take_guards(p);
+	graph_free(&g);
+	if (!ok)
+		drop_sites(p->plan);
 	return ok;
 }
 
-/* FINISH sites for what the edges crossed by `first` lead into (all of the function if it is NULL). */
-static bool finish_from(struct planner *p, const struct cut *first)
-{
-	bool *nodes = calloc(2 * (size_t)p->flow.nr_nodes, sizeof(*nodes)), *start = nodes;
-	bool any = !first, ok;
-
-	if (!nodes)
-		return false;
-	start[0] = !first;
-	for (int i = 0; first && i < p->nr_edges; i++) {
-		const struct edge *e = &p->edges[i];
-
-		if (e->arc >= 0 && e->to >= 0 && e->role == HT_ROLE_STASH && cut_crosses(first, e->arc))
-			start[e->to] = any = true;
-	}
-	ok = !any || finish_behind(p, start, nodes + p->flow.nr_nodes);
-	free(nodes);
-	return ok;
-}
-
-static bool has_one(const struct plan *plan)
+static bool has_finish(const struct plan *plan)
 {
 	for (unsigned i = 0; i < plan->nr_sites; i++)
-		if (plan->sites[i].site.role == HT_ROLE_ONE)
+		if (plan->sites[i].site.role == HT_ROLE_FINISH)
 			return true;
 	return false;
 }
 
-bool plan_flow_one(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+/* FINISH sites are preferred; where the price of return probes turns out lower, those. */
+static bool take_cheaper(struct planner *p)
 {
-	struct planner *p = calloc(1, sizeof(*p));
-	struct cut *c = NULL;
-	/* Calls inside are told from the program's by the open call around them: then there must be one. */
-	bool ok = p && planner_begin(p, env, reader, plan) && !p->flow.calls_recorded;
+	struct plan by_finish;
 
-	if (ok) {
-		c = make_cut(p, price_one, NULL);
-		ok = c && cut_solve(c, 0, p->flow.nr_nodes + 1) < CUT_INFINITE && take_crossing(p, c);
-	}
-	ok = ok && plan->nr_sites && finish_from(p, c);
-	if (!ok)
-		plan->nr_sites = 0;
+	if (!take_cut(p))
+		by_finish.nr_sites = 0;
 	else
-		plan->nr_emulated = has_one(plan) ? 1 : 2;
-	cut_free(c);
-	if (p)
-		flow_free(&p->flow);
-	free(p);
-	return ok;
+		by_finish = *p->plan;
+	if (p->env->no_return || (by_finish.nr_sites && !by_finish.traps.returned && !has_finish(&by_finish)))
+		return by_finish.nr_sites;
+	drop_sites(p->plan);
+	p->edges.only_returns = true;
+	edges_price(&p->edges);
+	if (take_cut(p) && (!by_finish.nr_sites || plan_cost(p->plan, p->env->cost) < plan_cost(&by_finish, p->env->cost)))
+		return true;
+	if (by_finish.nr_sites)
+		*p->plan = by_finish;
+	return by_finish.nr_sites;
 }
 
-bool plan_flow_finish(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+bool plan_flow(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
 {
 	struct planner *p = calloc(1, sizeof(*p));
-	unsigned before = plan->nr_sites;
-	bool ok = p && planner_begin(p, env, reader, plan) && finish_from(p, NULL) && plan->nr_sites > before;
+	bool ok = false;
 
-	if (!ok)
-		plan->nr_sites = before;
-	else
-		plan->nr_emulated++;
+	if (p && edges_build(&p->edges, env, reader, plan)) {
+		p->env = env;
+		p->plan = plan;
+		ok = take_cheaper(p);
+		plan->counted = p->edges.counted;
+	}
 	if (p)
-		flow_free(&p->flow);
+		edges_free(&p->edges);
 	free(p);
 	return ok;
 }

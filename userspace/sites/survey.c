@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Looks through an object's functions for an allocator and plans each of them. */
+/* Looks through an object's functions for an allocator, and has them planned. */
 #include "survey.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "sites/cost.h"
+#include "sites/flow.h"
+#include "sites/noreturn.h"
 
 enum { FUNCTIONS_MAX = 256 }; /* the table has fewer rows, prefixed twins included */
 
@@ -65,16 +69,6 @@ static int survey_symbol(void *arg, const struct object_symbol *sym)
 	return 0;
 }
 
-static const struct function *survey_function_at(void *arg, uint64_t vaddr)
-{
-	const struct survey *s = arg;
-
-	for (unsigned i = 0; i < s->nr_functions; i++)
-		if (s->functions[i].vaddr == vaddr)
-			return s->functions[i].function;
-	return NULL;
-}
-
 static void name_allocator(const struct survey *s, const struct object *obj, char *name, size_t name_nbytes)
 {
 	const char *path = object_path(obj), *base = strrchr(path, '/');
@@ -103,47 +97,80 @@ static int by_rank(const void *a, const void *b)
 /* A free that is called directly from its own object is told by the return address. Candidates are only compared with
  * return addresses, so bytes that look like a call and are none do no harm. In a static program all calls are direct:
  * there only those from the functions that empty an ending thread's cache are meant. */
-static void find_inner_calls(const struct survey *s, struct allocator *a)
+static unsigned find_inner_calls(const struct survey *s, const struct object *obj, const struct plan *plan, uint64_t *inner,
+				 unsigned room)
 {
-	bool program = object_is_executable(a->obj);
+	unsigned nr = 0;
 
-	for (unsigned i = 0; i < a->nr_plans; i++) {
-		struct plan *plan = &a->plans[i];
-		unsigned before = a->nr_inner;
-
-		if (!function_is_free(plan->function) || !plan->nr_sites)
-			continue;
-		if (!program)
-			a->nr_inner += object_direct_calls(a->obj, plan->vaddr, 0, UINT64_MAX, a->inner + a->nr_inner,
-							   HT_INNER_MAX - a->nr_inner);
-		for (unsigned k = 0; program && k < s->nr_enders; k++)
-			a->nr_inner += object_direct_calls(a->obj, plan->vaddr, s->enders[k].vaddr,
-							   s->enders[k].vaddr + s->enders[k].nbytes,
-							   a->inner + a->nr_inner, HT_INNER_MAX - a->nr_inner);
-		if (a->nr_inner > before)
-			plan->sites[0].site.flags |= HT_SITE_INNER;
-		a->simple[i] = *plan;
-	}
+	if (!function_is_free(plan->function))
+		return 0;
+	if (!object_is_executable(obj))
+		return object_direct_calls(obj, plan->vaddr, 0, UINT64_MAX, inner, room);
+	for (unsigned k = 0; k < s->nr_enders; k++)
+		nr += object_direct_calls(obj, plan->vaddr, s->enders[k].vaddr, s->enders[k].vaddr + s->enders[k].nbytes,
+					  inner + nr, room - nr);
+	return nr;
 }
 
-static int plan_all(struct survey *s, struct object *obj, struct allocator *a)
+/* For symbols that do not say how long their function is (assembly). 0: the file does not tell either. */
+static uint64_t extent_nbytes(const struct object *obj, uint64_t vaddr)
 {
-	struct plan_env env = { .obj = obj, .function_at = survey_function_at, .arg = s };
+	uint64_t start, end;
 
+	return object_extent(obj, vaddr, &start, &end) && start == vaddr && end != UINT64_MAX ? end - start : 0;
+}
+
+static int list_functions(struct survey *s, struct allocator *a)
+{
 	a->plans = calloc(s->nr_functions, sizeof(*a->plans));
-	a->simple = calloc(s->nr_functions, sizeof(*a->simple));
-	if (!a->plans || !a->simple)
+	a->noreturn = noreturn_memo_new();
+	if (!a->plans || !a->noreturn)
 		return -ENOMEM;
 	qsort(s->functions, s->nr_functions, sizeof(s->functions[0]), by_rank);
 	for (unsigned i = 0; i < s->nr_functions; i++) {
 		const struct found *f = &s->functions[i];
+		struct plan *plan = &a->plans[a->nr_plans++];
+		unsigned nr;
 
-		env.simple = true;
-		plan_function(&env, f->function, f->symbol, f->vaddr, f->nbytes, &a->simple[a->nr_plans]);
-		env.simple = false;
-		plan_function(&env, f->function, f->symbol, f->vaddr, f->nbytes, &a->plans[a->nr_plans++]);
+		plan->function = f->function;
+		memcpy(plan->symbol, f->symbol, sizeof(plan->symbol));
+		plan->vaddr = f->vaddr;
+		plan->nbytes = f->nbytes ? f->nbytes : extent_nbytes(a->obj, f->vaddr);
+		nr = find_inner_calls(s, a->obj, plan, a->inner + a->nr_inner, HT_INNER_MAX - a->nr_inner);
+		plan->called_inside = nr > 0;
+		a->nr_inner += nr;
 	}
 	return 0;
+}
+
+static const struct function *function_at(void *arg, uint64_t vaddr)
+{
+	const struct allocator *a = arg;
+
+	for (unsigned i = 0; i < a->nr_plans; i++)
+		if (a->plans[i].vaddr == vaddr)
+			return a->plans[i].function;
+	return NULL;
+}
+
+void allocator_plan_one(struct allocator *a, unsigned i, const struct plan_rules *rules)
+{
+	struct plan_env env = { .obj = a->obj,
+				.function_at = function_at,
+				.arg = a,
+				.cost = rules->cost,
+				.no_return = rules->no_return,
+				.profile = rules->profile,
+				.noreturn = a->noreturn,
+				.simple = rules->simple };
+
+	plan_function(&env, &a->plans[i]);
+}
+
+void allocator_plan(struct allocator *a, const struct plan_rules *rules)
+{
+	for (unsigned i = 0; i < a->nr_plans; i++)
+		allocator_plan_one(a, i, rules);
 }
 
 int survey_object(struct object *obj, struct allocator **a_ret)
@@ -158,15 +185,16 @@ int survey_object(struct object *obj, struct allocator **a_ret)
 	object_each_function(obj, survey_symbol, s);
 	if (s->has_malloc && s->has_free) {
 		a = calloc(1, sizeof(*a));
-		result = a ? plan_all(s, obj, a) : -ENOMEM;
+		if (a)
+			a->obj = obj;
+		result = a ? list_functions(s, a) : -ENOMEM;
 	}
 	if (!result && a) {
 		name_allocator(s, obj, a->name, sizeof(a->name));
-		a->obj = obj;
-		find_inner_calls(s, a);
 		*a_ret = a;
 		result = 1;
 	} else if (a) {
+		a->obj = NULL;
 		allocator_free(a);
 	}
 	free(s);
@@ -178,9 +206,28 @@ void allocator_free(struct allocator *a)
 	if (!a)
 		return;
 	object_close(a->obj);
+	noreturn_memo_free(a->noreturn);
 	free(a->plans);
-	free(a->simple);
 	free(a);
+}
+
+unsigned allocator_branches(const struct allocator *a, struct profile_spot *spots, unsigned room)
+{
+	struct plan_env env = { .obj = a->obj, .function_at = function_at, .arg = (void *)(uintptr_t)a, .cost = cost_here(),
+				.noreturn = a->noreturn };
+	struct code_reader *reader = code_reader_new();
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < a->nr_plans && reader; i++) {
+		const struct plan *plan = &a->plans[i];
+		struct flow flow = { 0 };
+
+		if (plan->nbytes && !flow_build(&env, reader, plan->function, plan->vaddr, plan->nbytes, &flow))
+			nr = flow_branches(&flow, spots, nr, room);
+		flow_free(&flow);
+	}
+	code_reader_free(reader);
+	return nr;
 }
 
 unsigned allocator_nr_sites(const struct allocator *a)

@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "target/extents.h"
 
 #define OBJECT_NBYTES_MAX (4ll << 30) /* larger programs than any known; bounds what a hostile file makes us map */
 #define SEGMENTS_MAX 64
@@ -35,6 +38,7 @@ struct object {
 	size_t nr_text;
 	const uint8_t *image;
 	size_t image_nbytes;
+	struct extents extents;
 };
 
 /* The link in map_files names the very file that is mapped, deleted and replaced ones too. */
@@ -132,6 +136,8 @@ static int object_read_headers(struct object *obj)
 
 		if (!gelf_getphdr(obj->elf, (int)i, &ph))
 			return -ENOEXEC;
+		if (ph.p_type == PT_GNU_EH_FRAME && ph.p_offset <= obj->image_nbytes && ph.p_filesz <= obj->image_nbytes - ph.p_offset)
+			extents_read(obj->image + ph.p_offset, ph.p_filesz, ph.p_vaddr, &obj->extents);
 		if (ph.p_type == PT_DYNAMIC && dynamic_says_pie(obj, &ph))
 			obj->executable = true;
 		if (ph.p_type != PT_LOAD || !(ph.p_flags & PF_X) || obj->nr_text == SEGMENTS_MAX)
@@ -172,6 +178,21 @@ static void object_read_build_id(struct object *obj)
 	}
 }
 
+/* Shared: into a private mapping of the file, as libelf would make, the kernel writes the breakpoints of everybody who
+ * probes this file in all processes. */
+static int object_map(struct object *obj, size_t nbytes)
+{
+	void *image = nbytes ? mmap(NULL, nbytes, PROT_READ, MAP_SHARED, obj->fd, 0) : MAP_FAILED;
+
+	if (image == MAP_FAILED)
+		return nbytes && errno == ENOMEM ? -ENOMEM : -ENOEXEC;
+	obj->image = image;
+	obj->image_nbytes = nbytes;
+	elf_version(EV_CURRENT);
+	obj->elf = elf_memory(image, nbytes);
+	return obj->elf ? 0 : -ENOEXEC;
+}
+
 /* Takes fd over in any case. */
 static int object_from_fd(int fd, const char *path, const char *way, struct object **obj_ret)
 {
@@ -194,12 +215,10 @@ static int object_from_fd(int fd, const char *path, const char *way, struct obje
 		err = -ENOENT;
 	if (!err && st.st_size > OBJECT_NBYTES_MAX)
 		err = -EFBIG;
-	if (!err) {
-		elf_version(EV_CURRENT);
-		obj->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-		obj->image = obj->elf ? (const uint8_t *)elf_rawfile(obj->elf, &obj->image_nbytes) : NULL;
-		err = obj->image ? object_read_headers(obj) : -ENOEXEC;
-	}
+	if (!err)
+		err = object_map(obj, (size_t)st.st_size);
+	if (!err)
+		err = object_read_headers(obj);
 	if (err) {
 		object_close(obj);
 		return err;
@@ -249,6 +268,8 @@ void object_close(struct object *obj)
 		return;
 	if (obj->elf)
 		elf_end(obj->elf);
+	if (obj->image)
+		munmap((void *)(uintptr_t)obj->image, obj->image_nbytes);
 	close(obj->fd);
 	free(obj->path);
 	free(obj);
@@ -385,6 +406,29 @@ bool object_slot_function(const struct object *obj, uint64_t slot, uint64_t *vad
 			return true;
 	}
 	return false;
+}
+
+bool object_has_moving_stacks(const struct object *obj)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+	size_t names;
+
+	if (elf_getshdrstrndx(obj->elf, &names))
+		return false;
+	while ((scn = elf_nextscn(obj->elf, scn))) {
+		const char *name = gelf_getshdr(scn, &shdr) ? elf_strptr(obj->elf, names, shdr.sh_name) : NULL;
+
+		/* The Go linker's table, which strip leaves in place; .data.rel.ro in front of it in a PIE. */
+		if (name && (!strcmp(name, ".gopclntab") || !strcmp(name, ".data.rel.ro.gopclntab")))
+			return true;
+	}
+	return false;
+}
+
+bool object_extent(const struct object *obj, uint64_t vaddr, uint64_t *start_ret, uint64_t *end_ret)
+{
+	return extents_find(&obj->extents, vaddr, start_ret, end_ret);
 }
 
 static int section_each_function(const struct object *obj, Elf_Scn *scn, const GElf_Shdr *shdr,

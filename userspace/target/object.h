@@ -30,6 +30,8 @@ const char *object_build_id(const struct object *obj); /* hex, "" if none */
 int object_fd(const struct object *obj);               /* stays the object's; attach by /proc/self/fd/N */
 uint64_t object_bias(const struct object *obj);        /* address in the target = vaddr + bias */
 bool object_is_executable(const struct object *obj);   /* a program, not a shared object: ET_EXEC or PIE */
+/* Its functions may run on stacks that move (Go): a return address must not be exchanged there. */
+bool object_has_moving_stacks(const struct object *obj);
 /* Bounds of the executable segments, vaddr. */
 void object_text(const struct object *obj, uint64_t *start_ret, uint64_t *end_ret);
 /* File offset of a vaddr inside an executable segment; -ERANGE. */
@@ -45,6 +47,10 @@ unsigned object_direct_calls(const struct object *obj, uint64_t target, uint64_t
 /* The function of this same object whose address the dynamic linker puts into the word at `slot` (a PLT's), if no other
  * object defines its symbol before; false if the word is for something else. */
 bool object_slot_function(const struct object *obj, uint64_t slot, uint64_t *vaddr_ret);
+
+/* The function that vaddr lies in, by the table of .eh_frame_hdr (which stripped files keep): its first byte, and the first
+ * of the next. false: the file has no such table, or vaddr lies before all functions. */
+bool object_extent(const struct object *obj, uint64_t vaddr, uint64_t *start_ret, uint64_t *end_ret);
 
 struct object_symbol {
 	const char *name; /* without version */

@@ -274,3 +274,22 @@ int process_resident(const struct process *p, struct process_resident *resident_
 	free(status);
 	return err;
 }
+
+void process_restrictions(const struct process *p, bool *seccomp_ret, bool *shadow_stack_ret)
+{
+	const char *line;
+	char *status;
+
+	*seccomp_ret = *shadow_stack_ret = false;
+	if (file_read_all_at(p->proc_fd, "status", &status, NULL))
+		return;
+	line = strstr(status, "\nSeccomp:");
+	*seccomp_ret = line && strtoul(line + strlen("\nSeccomp:"), NULL, 10) != 0;
+	line = strstr(status, "\nx86_Thread_features:");
+	if (line) {
+		const char *word = strstr(line, "shstk"), *end = strchr(line + 1, '\n');
+
+		*shadow_stack_ret = word && end && word < end;
+	}
+	free(status);
+}

@@ -51,6 +51,9 @@ char *process_cmdline(const struct process *p);
 /* Calls fn for each setting of an allocator in the environment the process was started with. */
 int process_each_setting(const struct process *p, int (*fn)(void *arg, const char *name, const char *value), void *arg);
 
+/* Whether system calls of the process are filtered, and whether it has shadow stacks (false where the kernel does not say). */
+void process_restrictions(const struct process *p, bool *seccomp_ret, bool *shadow_stack_ret);
+
 /* Resident bytes by kind, from /proc/PID/status (no walk of the page tables, no lock of the target's). */
 struct process_resident {
 	uint64_t anon, file, shmem;

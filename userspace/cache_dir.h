@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cache_dir.h - where heaptape keeps what it can compute again. */
+#ifndef HEAPTAPE_CACHE_DIR_H
+#define HEAPTAPE_CACHE_DIR_H
+
+#include <stddef.h>
+
+/* HEAPTAPE_CACHE, else /var/cache/heaptape for root, else $XDG_CACHE_HOME/heaptape or ~/.cache/heaptape; made if it is not
+ * there (mode 0700). -ENOENT: none is wanted (HEAPTAPE_CACHE=off) or none can be had; -ENAMETOOLONG; -EPERM: it is not the
+ * user's own, or others may write to it. */
+int cache_dir(char *path, size_t path_nbytes);
+
+#endif
