@@ -25,7 +25,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=150 [truth]=420 [survive]=300 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [limits]=120 [replay]=240
 	[docs]=30 [bench]=600 [bench-capture]=900)
 full=
 
@@ -94,8 +94,8 @@ word_fuzz() {
 		[ -x "$target" ] || continue
 		corpus=$(mktemp -d)
 		[ -d "$ROOT/tests/fuzz/seeds" ] && cp "$ROOT"/tests/fuzz/seeds/* "$corpus" 2>/dev/null
-		"$target" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
-		ran "$(basename "$target") for ${FUZZ_SECONDS:-60} s" $? "$log"
+		"$target" -max_total_time="${FUZZ_SECONDS:-40}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
+		ran "$(basename "$target") for ${FUZZ_SECONDS:-40} s" $? "$log"
 		rm -rf "$corpus"
 	done
 	rm -f "$log"

@@ -190,7 +190,7 @@ cat >"$TMP/work.py" <<'PY'
 import json, sys, time
 sys.stdin.readline()
 begin = time.monotonic()
-for n in range(25):
+for n in range(6):
     d = {i: {"name": "object %d" % i * 3, "values": list(range(i % 20))} for i in range(6000)}
     text = json.dumps(d)
     back = json.loads(text)
