@@ -2,11 +2,11 @@
 # capture.sh - what recording costs beside the least that is possible, beside the usual way to trace an allocator, and
 # beside other tools; printed with the goals, never judged. All variants of a figure come from one interleaved run. Each
 # ns figure is the best window of all rounds (the undisturbed cost), and the median of the rounds' medians.
-#   CAPTURE_ROUNDS  rounds (5)
+#   CAPTURE_ROUNDS  rounds (3)
 set -u
 . "$ROOT/tests/lib.sh"
 
-ROUNDS=${CAPTURE_ROUNDS:-5}
+ROUNDS=${CAPTURE_ROUNDS:-3}
 BENCH=$BUILD/bench
 
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { if (NR) printf "%.1f", v[int((NR + 1) / 2)] }'; }
@@ -149,7 +149,7 @@ declare -A words=([plain]="not probed" [floor]="two empty programs, emulated ins
 
 # ---- (b) programs ----
 
-REDIS_REQUESTS=${CAPTURE_REDIS_REQUESTS:-60000}
+REDIS_REQUESTS=${CAPTURE_REDIS_REQUESTS:-30000}
 
 wait_redis() { for _ in $(seq 100); do redis-cli -p "$1" ping >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
 
