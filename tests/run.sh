@@ -13,6 +13,7 @@
 #   replay      the player under real and under broken allocators
 #   docs        help, manual pages, README
 #   bench       what recording costs, printed and not judged
+#   bench-capture  the same beside the least possible, the usual way to trace, and other tools
 # The live tests need root and are skipped, with the reason, without it.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,8 +25,8 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=150 [truth]=420 [survive]=300 [limits]=120 [replay]=240
-	[docs]=30 [bench]=600)
+declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [limits]=120 [replay]=240
+	[docs]=30 [bench]=600 [bench-capture]=900)
 full=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -93,8 +94,8 @@ word_fuzz() {
 		[ -x "$target" ] || continue
 		corpus=$(mktemp -d)
 		[ -d "$ROOT/tests/fuzz/seeds" ] && cp "$ROOT"/tests/fuzz/seeds/* "$corpus" 2>/dev/null
-		"$target" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
-		ran "$(basename "$target") for ${FUZZ_SECONDS:-60} s" $? "$log"
+		"$target" -max_total_time="${FUZZ_SECONDS:-40}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
+		ran "$(basename "$target") for ${FUZZ_SECONDS:-40} s" $? "$log"
 		rm -rf "$corpus"
 	done
 	rm -f "$log"
@@ -105,6 +106,8 @@ word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
+# The tools to compare with are needed here alone.
+word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
 
 words=("$@")

@@ -5,6 +5,7 @@
 #   tests/setup.sh build   what compiling needs
 #   tests/setup.sh demo    build + redis and the four allocators
 #   tests/setup.sh test    demo + what the tests run and record
+#   tests/setup.sh bench   test + the tools that bench-capture compares with
 set -euo pipefail
 
 word=${1:-demo}
@@ -16,12 +17,14 @@ build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libcapstone-dev
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
 tests=(python3-minimal sqlite3 libclang-rt-19-dev libcap2-bin util-linux procps binutils)
+bench=(heaptrack bpftrace)
 
 case $word in
 build) want=("${build[@]}") ;;
 demo) want=("${build[@]}" "${demo[@]}") ;;
 test) want=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
-*) die "unknown word '$word'; one of: build demo test" ;;
+bench) want=("${build[@]}" "${demo[@]}" "${tests[@]}" "${bench[@]}") ;;
+*) die "unknown word '$word'; one of: build demo test bench" ;;
 esac
 
 # On a distribution without apt the names are told, not guessed at by a package manager.

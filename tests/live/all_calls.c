@@ -138,6 +138,11 @@ int main(int argc, char **argv)
 	signal(SIGUSR1, on_signal);
 	if (nr_threads > 64 || read(STDIN_FILENO, line, sizeof(line)) < 0)
 		return 1;
+	/* One thread is the only one: allocators take other ways as long as no second has been made. */
+	if (nr_threads == 1) {
+		work((void *)(uintptr_t)rounds);
+		nr_threads = 0;
+	}
 	for (int i = 0; i < nr_threads; i++)
 		if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)rounds))
 			return 1;

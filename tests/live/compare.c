@@ -7,6 +7,8 @@
  *   --lost           calls may be missing; print "missing N" (log calls between the first and the last one on the tape
  *                    that it does not have) and the tape's own count, which must be equal
  *   --whole          the tape must hold the log (of the last program, if there were several) from its first call to its last
+ *   --any-order      a thread's calls must be the log's, each once, in whatever order (a signal handler's calls stand inside
+ *                    other calls, and their order is not the log's)
  *   --need LIST      families (comma separated) that must have been seen on the tape
  */
 #include <dirent.h>
@@ -50,7 +52,7 @@ struct file_name {
 static struct calls tape_threads[16384], log_threads[16384];
 static size_t nr_tape_threads, nr_log_threads;
 static uint64_t seen[F_NR], seen_failed, tape_lost, tape_calls;
-static bool opt_lost, opt_whole;
+static bool opt_lost, opt_whole, opt_any_order;
 static const char *opt_need;
 
 static struct calls *thread_of(struct calls *threads, size_t *nr, uint32_t tid)
@@ -288,6 +290,37 @@ static bool compare_exact(const struct calls *t, const struct calls *l)
 	return false;
 }
 
+static int by_call(const void *a, const void *b)
+{
+	const struct call *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	if (x->family != y->family)
+		return x->family < y->family ? -1 : 1;
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return x->old != y->old ? (x->old < y->old ? -1 : 1) : 0;
+}
+
+static bool compare_any_order(struct calls *t, struct calls *l)
+{
+	size_t nr = t->nr < l->nr ? t->nr : l->nr, i = 0;
+
+	qsort(t->list, t->nr, sizeof(*t->list), by_call);
+	qsort(l->list, l->nr, sizeof(*l->list), by_call);
+	while (i < nr && equal(&t->list[i], &l->list[i]))
+		i++;
+	if (i == t->nr && i == l->nr)
+		return true;
+	fprintf(stderr, "thread %u: %zu calls on the tape, %zu in the log; sorted, they differ from %zu on:\n", t->tid, t->nr, l->nr, i);
+	if (i < t->nr)
+		print_call("tape", &t->list[i]);
+	if (i < l->nr)
+		print_call("log", &l->list[i]);
+	return false;
+}
+
 /* Greedy: each call of the tape is the next equal one of the log; what is passed over is missing on the tape. */
 static bool compare_lossy(const struct calls *t, const struct calls *l, uint64_t *missing)
 {
@@ -315,13 +348,13 @@ static bool compare_all(void)
 	bool ok = true;
 
 	for (size_t i = 0; i < nr_tape_threads; i++) {
-		const struct calls *t = &tape_threads[i], *l = &none;
+		struct calls *t = &tape_threads[i], *l = &none;
 
 		for (size_t k = 0; k < nr_log_threads; k++)
 			if (log_threads[k].tid == t->tid)
 				l = &log_threads[k];
 		if (t->nr || opt_whole)
-			ok &= opt_lost ? compare_lossy(t, l, &missing) : compare_exact(t, l);
+			ok &= opt_any_order ? compare_any_order(t, l) : opt_lost ? compare_lossy(t, l, &missing) : compare_exact(t, l);
 	}
 	if (!opt_lost)
 		return ok;
@@ -360,7 +393,7 @@ static bool check_needed(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "lost", 0, NULL, 'l' },	     { "whole", 0, NULL, 'w' },
-						 { "need", 1, NULL, 'N' },
+						 { "need", 1, NULL, 'N' },	     { "any-order", 0, NULL, 'a' },
 						 { NULL, 0, NULL, 0 } };
 	bool ok;
 	int c;
@@ -368,6 +401,7 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		opt_lost |= c == 'l';
 		opt_whole |= c == 'w';
+		opt_any_order |= c == 'a';
 		if (c == 'N')
 			opt_need = optarg;
 	}

@@ -15,6 +15,7 @@
 #include "sites/code.h"
 #include "sites/cost.h"
 #include "sites/survey.h"
+#include "ways.h"
 
 #if defined(__x86_64__)
 
@@ -71,6 +72,18 @@ FUNCTION(t_frame_huge, "nop\n sub $65560, %rsp\n mov %rdi, 8(%rsp)\n call t_othe
 FUNCTION(t_frame_large, "nop\n sub $2056, %rsp\n mov %rdi, %rbx\n mov %rdi, 8(%rsp)\n call t_other\n nop\n"
 			"add $2056, %rsp\n ret");
 
+FUNCTION(t_rep_ret, "push %rbx\n mov %rdi, %rbx\n call t_other\n nop\n pop %rbx\n rep ret");
+FUNCTION(t_endbr, "endbr64\n" BEGIN "nop\n" END);
+FUNCTION(t_jump_table, BEGIN "and $1, %edx\n lea 1f(%rip), %rcx\n jmp *(%rcx,%rdx,8)\n 1: nop\n" END);
+FUNCTION(t_shrink_wrapped, "test %rdi, %rdi\n je 1f\n" BEGIN "nop\n" END "1: xor %eax, %eax\n ret");
+FUNCTION(t_size_survives_nowhere, "add $7, %rdi\n shr $3, %rdi\n call t_other\n nop\n ret");
+FUNCTION(t_moved_on_one_way, BEGIN "test %rdx, %rdx\n je 1f\n mov %rax, %rcx\n xor %eax, %eax\n mov %rcx, %rax\n 1: nop\n" END);
+FUNCTION(t_moved_behind, BEGIN "mov %rax, %rcx\n xor %eax, %eax\n nop\n mov %rcx, %rax\n" END);
+/* The cold part lies where a compiler puts it: in another section, behind another symbol. */
+FUNCTION(t_cold, BEGIN "test %rax, %rax\n je t_cold.cold\n" END);
+__asm__(".pushsection .text.unlikely, \"ax\", @progbits\n.type t_cold.cold, @function\n"
+	"t_cold.cold: call t_other\n nop\n pop %rbx\n ret\n.size t_cold.cold, . - t_cold.cold\n.popsection\n");
+
 struct found {
 	const char *name;
 	struct object_symbol sym;
@@ -114,197 +127,13 @@ static struct plan plan_of(const char *symbol_name)
 	return plan;
 }
 
-/* ---- all ways through a function ---- */
-
-enum {
-	STACK_LOW = -4096,
-	STACK_HIGH = 128,
-	VISITS_MAX = 2, /* of one instruction on one way: a loop is gone through twice */
-	INSNS_MAX = 256,
-};
-#define VALUE_SP (1ll << 40) /* the stack pointer at the entry */
-enum { VALUE_ZERO, VALUE_SIZE, VALUE_NEW };
-
-struct world {
-	uint64_t pc;
-	int64_t reg[CODE_NR_REGS];
-	int64_t byte_of[STACK_HIGH - STACK_LOW]; /* value that a byte of the stack is a part of */
-	uint8_t byte_nr[STACK_HIGH - STACK_LOW]; /* and which part */
-	uint8_t visits[INSNS_MAX];               /* by offset in the test program, modulo */
-	int nr_one, nr_stash, nr_finish;
-	bool may_tail;
-	int64_t ptr, size; /* as the sites saw them */
-};
-
-static int64_t nr_values;
-static unsigned nr_ways;
-
-static int64_t value_new(void)
-{
-	return VALUE_NEW + nr_values++;
-}
-
-static int64_t stack_read(const struct world *w, int64_t address)
-{
-	int64_t at = address - VALUE_SP - STACK_LOW;
-
-	if (at < 0 || at + 8 > STACK_HIGH - STACK_LOW)
-		return value_new();
-	for (int i = 0; i < 8; i++)
-		if (w->byte_of[at + i] != w->byte_of[at] || w->byte_nr[at + i] != i)
-			return value_new();
-	return w->byte_of[at];
-}
-
-static void stack_write(struct world *w, int64_t address, int64_t nbytes, int64_t value)
-{
-	int64_t at = address - VALUE_SP - STACK_LOW;
-
-	for (int64_t i = 0; i < nbytes; i++)
-		if (at + i >= 0 && at + i < STACK_HIGH - STACK_LOW) {
-			w->byte_of[at + i] = value;
-			w->byte_nr[at + i] = (uint8_t)i;
-		}
-}
-
-static bool is_stack(int64_t value)
-{
-	return value > VALUE_SP / 2;
-}
-
-/* What is called overwrites all below the stack pointer, and what it gets an address of. */
-static void world_call(struct world *w)
-{
-	int64_t sp = w->reg[code_sp_reg()];
-
-	for (unsigned r = 0; r < CODE_NR_REGS; r++) {
-		if (!(code_call_clobbers() >> r & 1))
-			continue;
-		if (is_stack(w->reg[r]))
-			stack_write(w, w->reg[r], VALUE_SP + STACK_HIGH - w->reg[r], value_new());
-		w->reg[r] = value_new();
-	}
-	stack_write(w, VALUE_SP + STACK_LOW, sp - VALUE_SP - STACK_LOW, value_new());
-}
-
-static void world_step(struct world *w, const struct code_insn *in)
-{
-	const struct world before = *w;
-	int64_t sp = before.reg[code_sp_reg()], address = in->base < CODE_NR_REGS ? before.reg[in->base] + in->disp : 0;
-	int64_t value = in->src < CODE_NR_REGS ? before.reg[in->src] : value_new();
-
-	for (unsigned r = 0; r < CODE_NR_REGS; r++)
-		if ((in->writes >> r & 1) && r != code_sp_reg())
-			w->reg[r] = value_new();
-	w->reg[code_sp_reg()] += in->sp_delta;
-	switch (in->effect) {
-	case CODE_EFFECT_MOVE: w->reg[in->dst] = value; break;
-	case CODE_EFFECT_LOAD: w->reg[in->dst] = is_stack(address) ? stack_read(w, address) : value_new(); break;
-	case CODE_EFFECT_STORE: stack_write(w, address, is_stack(address) ? 8 : 0, value); break;
-	case CODE_EFFECT_PUSH: stack_write(w, sp - 8, 8, value); break;
-	case CODE_EFFECT_POP: w->reg[in->dst] = stack_read(w, sp); break;
-	case CODE_EFFECT_ZERO: w->reg[in->dst] = VALUE_ZERO; break;
-	case CODE_EFFECT_LEA: w->reg[in->dst] = is_stack(address) ? address : value_new(); break;
-	case CODE_EFFECT_SPOIL: stack_write(w, address, is_stack(address) ? in->spoilt : 0, value_new()); break;
-	default: break;
-	}
-	if (in->flow == CODE_CALL)
-		world_call(w);
-}
-
-static int64_t loc_value(const struct world *w, const struct ht_loc *loc)
-{
-	switch (loc->from) {
-	case HT_FROM_REG: return w->reg[loc->reg];
-	case HT_FROM_STACK: return stack_read(w, w->reg[code_sp_reg()] + loc->disp);
-	default: return VALUE_ZERO;
-	}
-}
-
-static void pass_site(struct world *w, const struct ht_site *site)
-{
-	CHECK_EQ(w->reg[code_sp_reg()] + site->ra_off, VALUE_SP);
-	w->nr_one += site->role == HT_ROLE_ONE;
-	w->nr_stash += site->role == HT_ROLE_STASH;
-	w->nr_finish += site->role == HT_ROLE_FINISH && w->nr_stash; /* without a call that has begun it does nothing */
-	if (site->role != HT_ROLE_FINISH)
-		w->size = loc_value(w, &site->size);
-	if (site->role == HT_ROLE_ONE || (site->role == HT_ROLE_FINISH && w->nr_stash))
-		w->ptr = loc_value(w, &site->ptr);
-	w->may_tail |= site->flags & HT_SITE_MAY_TAIL;
-}
-
-static void pass_sites(struct world *w, const struct plan *plan, const struct code_insn *in, bool taken)
-{
-	for (unsigned i = 0; i < plan->nr_sites; i++) {
-		const struct ht_site *site = &plan->sites[i].site;
-		bool holds = !site->cond || (site->cond == in->cond) == taken;
-
-		if (plan->sites[i].vaddr == in->vaddr && holds)
-			pass_site(w, site);
-	}
-}
-
-static void way_ends(const struct world *w, bool returns)
-{
-	nr_ways++;
-	CHECK_EQ(w->size, VALUE_SIZE);
-	CHECK_EQ(w->nr_one + w->nr_stash, 1);
-	if (returns) {
-		CHECK(w->nr_one ? !w->nr_finish : w->nr_finish == 1);
-		CHECK_EQ(w->ptr, w->reg[code_result_reg()]);
-	} else {
-		CHECK(w->nr_stash && w->may_tail);
-	}
-}
-
-static void walk(const struct plan *plan, struct world w)
-{
-	struct code_insn in;
-	const uint8_t *bytes;
-	size_t avail;
-
-	for (;; w.pc += in.nbytes) {
-		if (w.pc == malloc_vaddr) {
-			way_ends(&w, false);
-			return;
-		}
-		bytes = object_code(self, w.pc, &avail);
-		CHECK(bytes && code_decode(reader, bytes, avail, w.pc, &in));
-		if (w.visits[w.pc % INSNS_MAX]++ == VISITS_MAX || in.flow == CODE_STOP ||
-		    (in.flow == CODE_CALL && w.pc + in.nbytes == plan->vaddr + plan->nbytes))
-			return;
-		if (in.flow == CODE_BRANCH) {
-			struct world other = w;
-
-			other.pc = in.target;
-			pass_sites(&other, plan, &in, true);
-			world_step(&other, &in);
-			walk(plan, other);
-		}
-		pass_sites(&w, plan, &in, in.flow == CODE_JUMP);
-		if (in.flow == CODE_RETURN) {
-			way_ends(&w, true);
-			return;
-		}
-		world_step(&w, &in);
-		if (in.flow == CODE_JUMP)
-			w.pc = in.target - in.nbytes;
-	}
-}
-
 static void check_all_ways(const struct plan *plan)
 {
-	struct world w = { .pc = plan->vaddr, .size = -1, .ptr = -1 };
+	struct ways ways = { .obj = self, .reader = reader, .plan = plan, .other_vaddr = malloc_vaddr, .arg = 1 };
 
-	for (unsigned r = 0; r < CODE_NR_REGS; r++)
-		w.reg[r] = value_new();
-	stack_write(&w, VALUE_SP + STACK_LOW, STACK_HIGH - STACK_LOW, value_new());
-	w.reg[code_sp_reg()] = VALUE_SP;
-	w.reg[code_arg_reg(1)] = VALUE_SIZE;
-	nr_ways = 0;
-	walk(plan, w);
-	CHECK(nr_ways > 0);
+	ways_walk(&ways);
+	CHECK_STR(ways.wrong, "");
+	CHECK(ways.nr_ways > 0);
 }
 
 /* ---- the plans ---- */
@@ -379,6 +208,13 @@ static void test_plans(void)
 		{ "t_calls_malloc", "stash +0 ra=0 size=rdi, finish +9 ra=8 size=stash ptr=rax" },
 		{ "t_result_by_way", "one +12 ra=8 cond=13 size=rbx ptr=rdx, one +12 ra=8 cond=14 size=rbx ptr=rax" },
 		{ "t_result_by_way_back", "one +12 ra=8 cond=3 size=rbx ptr=rdx, one +12 ra=8 cond=4 size=rbx ptr=rax" },
+		{ "t_rep_ret", "one +9 ra=8 size=rbx ptr=rax" },
+		{ "t_endbr", "one +13 ra=8 size=rbx ptr=rax" },
+		{ "t_jump_table", "simple" },
+		{ "t_shrink_wrapped", "one +3 ra=0 cond=5 size=rdi, one +14 ra=8 size=rbx ptr=rax" },
+		{ "t_size_survives_nowhere", "simple" },
+		{ "t_moved_on_one_way", "one +22 ra=8 size=rbx ptr=rax" },
+		{ "t_moved_behind", "one +14 ra=8 size=rbx ptr=rcx" },
 		{ "t_frame_lost", "simple" },
 		{ "t_frame_kept", "one +17 ra=24 size=8(rsp) ptr=rax" },
 		{ "t_frame_huge", "simple" },
@@ -417,6 +253,20 @@ static void test_shared_code(void)
 		nr_finish += site->role == HT_ROLE_FINISH;
 	}
 	CHECK_EQ(nr_finish, 1);
+}
+
+/* A cold part far away and behind another symbol is followed; no call of it is missed or seen twice. */
+static void test_cold_part(void)
+{
+	struct plan plan = plan_of("t_cold");
+	struct object_symbol cold = symbol("t_cold.cold");
+	bool ends_there = false;
+
+	CHECK(plan.by_flow);
+	check_all_ways(&plan);
+	for (unsigned i = 0; i < plan.nr_sites; i++)
+		ends_there |= plan.sites[i].vaddr - cold.vaddr < cold.nbytes;
+	CHECK(ends_there);
 }
 
 static void test_costs(void)
@@ -542,6 +392,7 @@ int main(void)
 	malloc_vaddr = symbol("t_malloc").vaddr;
 	test_plans();
 	test_shared_code();
+	test_cold_part();
 	test_costs();
 	code_reader_free(reader);
 	object_close(self);

@@ -22,9 +22,8 @@ enum { REG_BLOCK = 7, REG_RESULT = 0 }; /* rdi and rax, as events.h counts them 
 enum { AT_EMULATED = 0, AT_STEPPED = 1, STEPPED_RA_OFF = 8 };
 
 /* An allocator's whole traffic: gives back the address that it gets. */
-__attribute__((naked, noinline, used)) static void *calibrated_spot(void *block)
+__attribute__((naked, noinline, used)) static void *calibrated_spot(__attribute__((unused)) void *block)
 {
-	(void)block;
 	__asm__ volatile("push %rbp\n\tpop %rbp\n\tmov %rdi, %rax\n\tret");
 }
 #else
