@@ -38,6 +38,7 @@ struct counting {
 	struct counter *counter;
 	struct counted_site sites[HT_SITES_MAX];
 	struct counter_place places[HT_SITES_MAX];
+	struct ht_count before[HT_SITES_MAX], after[HT_SITES_MAX];
 	unsigned nr_sites;
 	struct thread_time *threads;
 	unsigned nr_threads;
@@ -147,25 +148,30 @@ static void take_thread_times(struct counting *c)
 
 /* ---- counting ---- */
 
-/* What the recording would have taken follows from each plan's traps of usual calls. */
-static int read_counts(struct counting *c)
+static int read_counts(struct counting *c, struct ht_count *counts)
 {
-	struct ht_count *counts = calloc(HT_SITES_MAX, sizeof(*counts));
-	int err = counts ? counter_read(c->counter, c->nr_sites, counts) : -ENOMEM;
+	int err = counter_read(c->counter, c->nr_sites, counts);
 
-	for (unsigned i = 0; i < c->nr_sites && !err; i++) {
+	return err ? fail(c, err, "the counts cannot be read: %s", strerror(-err)) : 0;
+}
+
+/* What the recording would have taken follows from each plan's traps of usual calls. */
+static void tally(struct counting *c)
+{
+	struct estimate *est = c->est;
+
+	for (unsigned i = 0; i < c->nr_sites; i++) {
 		const struct counted_site *site = &c->sites[i];
 		const struct plan_traps *traps = &site->plan->traps;
+		uint64_t calls = c->after[i].calls - c->before[i].calls;
 
-		c->est->counted_traps[site->trap] += counts[i].reached;
-		c->est->calls += counts[i].calls;
-		c->est->traps[HT_TRAP_EMULATED] += counts[i].calls * traps->emulated / PLAN_USUAL_CALLS;
-		c->est->traps[HT_TRAP_STEPPED] += counts[i].calls * traps->stepped / PLAN_USUAL_CALLS;
-		c->est->traps[HT_TRAP_RETURN] += counts[i].calls * traps->returned / PLAN_USUAL_CALLS;
+		est->counted_traps[site->trap] += c->after[i].reached - c->before[i].reached;
+		est->calls += calls;
+		est->traps[HT_TRAP_EMULATED] += calls * traps->emulated / PLAN_USUAL_CALLS;
+		est->traps[HT_TRAP_STEPPED] += calls * traps->stepped / PLAN_USUAL_CALLS;
+		est->traps[HT_TRAP_RETURN] += calls * traps->returned / PLAN_USUAL_CALLS;
 	}
-	c->est->counted_traps[HT_TRAP_SHARED] = 0; /* no traps of their own */
-	free(counts);
-	return err ? fail(c, err, "the counts cannot be read: %s", strerror(-err)) : 0;
+	est->counted_traps[HT_TRAP_SHARED] = 0; /* no traps of their own */
 }
 
 /* Waits, unless the target ends before. */
@@ -192,12 +198,19 @@ static int count(struct counting *c, struct allocator *const *list, unsigned nr,
 	if (err)
 		return err;
 	process_each_thread(c->process, note_thread, c);
+	/* Probes come and go one after the other, for seconds if each is a perf event: only the time between counts. */
+	err = read_counts(c, c->before);
 	begin = clock_monotonic_ns();
-	wait_for(c, duration_ns);
-	c->est->duration_ns = clock_monotonic_ns() - begin;
-	take_thread_times(c);
+	if (!err) {
+		wait_for(c, duration_ns);
+		c->est->duration_ns = clock_monotonic_ns() - begin;
+		err = read_counts(c, c->after);
+		take_thread_times(c);
+	}
 	counter_detach(c->counter);
-	return read_counts(c);
+	if (!err)
+		tally(c);
+	return err;
 }
 
 /* Only the kinds of traps that would occur. */
