@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "formats/tape.h"
+#include "sites/cost.h"
 #include "sites/survey.h"
 #include "tests/unit/ways.h"
 
@@ -114,7 +115,7 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void check_site(const struct object *obj, const struct plan *plan, const struct plan_site *ps)
+static void check_site(const struct object *obj, const struct plan_site *ps)
 {
 	uint64_t offset;
 	size_t avail;
@@ -122,23 +123,13 @@ static void check_site(const struct object *obj, const struct plan *plan, const 
 
 	if (!code || *code != ps->first_byte || object_offset(obj, ps->vaddr, &offset) || offset != ps->offset)
 		abort();
-	if (plan->by_flow && ps->class != SITE_EMULATED && ps->site.role == HT_ROLE_ONE)
-		abort();
 }
 
-/* What is planned for malloc can be followed with symbols: one argument, one result. */
 static void check_ways(const struct object *obj, const struct plan *plan)
 {
 	struct code_reader *reader = code_reader_new();
-	struct ways ways = { .obj = obj, .reader = reader, .plan = plan, .other_vaddr = other_vaddr, .insns_max = WAYS_INSNS_MAX,
-			     .arg = 1,
-			     /* Not said of a STASH from where the code falls into another function, without a jump: no compiler's
-			      * code, and refused by the check with known calls. */
-			     .any_tail = true };
+	struct ways ways = { .obj = obj, .reader = reader, .plan = plan, .other_vaddr = other_vaddr, .insns_max = WAYS_INSNS_MAX };
 
-	for (unsigned i = 0; i < plan->nr_sites; i++)
-		if (plan->sites[i].class == SITE_RETURN)
-			goto out;
 	ways_walk(&ways);
 	if (*ways.wrong) {
 		fprintf(stderr, "a wrong plan: %s\n", ways.wrong);
@@ -147,19 +138,21 @@ static void check_ways(const struct object *obj, const struct plan *plan)
 				(unsigned long long)(plan->sites[i].vaddr - plan->vaddr), plan->sites[i].insn);
 		abort();
 	}
-out:
 	code_reader_free(reader);
 }
 
 static void plan_code(const uint8_t *code, size_t nbytes, uint64_t vaddr, uint64_t at, uint64_t function_nbytes, uint8_t as)
 {
 	struct object *obj = make_object(code, nbytes, vaddr);
-	struct plan_env env = { .obj = obj, .function_at = malloc_is_at };
+	struct plan_env env = { .obj = obj, .function_at = malloc_is_at, .cost = cost_here() };
 	const char *name = names[as % (sizeof(names) / sizeof(names[0]))];
 	static struct plan plan; /* large */
 	uint64_t begin = cpu_ns();
 
-	plan_function(&env, function_find(name), name, at, function_nbytes, &plan);
+	plan.function = function_find(name);
+	plan.vaddr = at;
+	plan.nbytes = function_nbytes;
+	plan_function(&env, &plan);
 	if (cpu_ns() - begin > PLAN_NS_MAX) {
 		fprintf(stderr, "one function took %llu ms to plan\n", (unsigned long long)(cpu_ns() - begin) / 1000000);
 		abort();
@@ -167,8 +160,8 @@ static void plan_code(const uint8_t *code, size_t nbytes, uint64_t vaddr, uint64
 	if (plan.nr_sites > PLAN_SITES_MAX || (!plan.nr_sites && !*plan.why))
 		abort();
 	for (unsigned i = 0; i < plan.nr_sites; i++)
-		check_site(obj, &plan, &plan.sites[i]);
-	if (plan.by_flow && !strcmp(name, "malloc"))
+		check_site(obj, &plan.sites[i]);
+	if (plan.by_flow)
 		check_ways(obj, &plan);
 	object_close(obj);
 }

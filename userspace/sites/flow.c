@@ -410,7 +410,8 @@ static bool stack_pointer_known(const struct flow *flow)
 
 		if (sp->kind != FLOW_SP && flow->nodes[i].exit != FLOW_ABORTS)
 			return false;
-		if (flow->nodes[i].exit == FLOW_RETURNS && sp->off)
+		/* With something left on the stack it is neither a return nor a tail jump. */
+		if ((flow->nodes[i].exit == FLOW_RETURNS || flow->nodes[i].exit == FLOW_TAILS) && sp->off)
 			return false;
 	}
 	return true;

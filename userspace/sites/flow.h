@@ -75,6 +75,7 @@ struct flow_node {
 	struct code_insn insn;
 	int next, target; /* indices, -1: none */
 	enum flow_exit exit;
+	bool exits_by_next; /* by falling out of its end, not by its jump */
 	bool clears;      /* calloc: a call taken for memset, as FLOW_CLEARS is */
 	bool own;         /* inside the function itself, not in code that others may share */
 	uint32_t count, taken, not_taken; /* weights: times it runs, its branch is taken, and is not; see weight.h */

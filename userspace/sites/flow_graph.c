@@ -101,6 +101,7 @@ static int link_to(struct builder *b, struct flow_node *node, int *edge, uint64_
 	/* A jump to the beginning of another recorded function: that call is seen there, if it allocates as well. */
 	if (other) {
 		node->exit = tape_kind_is_alloc(other->kind) ? FLOW_TAILS : FLOW_LEAVES;
+		node->exits_by_next = edge == &node->next;
 		return 0;
 	}
 	n = node_make(b, vaddr);
@@ -108,6 +109,7 @@ static int link_to(struct builder *b, struct flow_node *node, int *edge, uint64_
 		return -E2BIG;
 	if (n < 0) {
 		node->exit = FLOW_LEAVES;
+		node->exits_by_next = edge == &node->next;
 		return 0;
 	}
 	*edge = n;

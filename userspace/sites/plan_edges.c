@@ -65,8 +65,8 @@ static void collect(struct edges *es)
 		if (node->target >= 0)
 			add_edge(es, i, node->target, EDGE_STAYS, true);
 		switch (node->exit) {
-		case FLOW_TAILS: add_edge(es, i, -1, EDGE_TAILS, true); break;
-		case FLOW_LEAVES: add_edge(es, i, -1, EDGE_LEAVES, true); break;
+		case FLOW_TAILS: add_edge(es, i, -1, EDGE_TAILS, !node->exits_by_next); break;
+		case FLOW_LEAVES: add_edge(es, i, -1, EDGE_LEAVES, !node->exits_by_next); break;
 		case FLOW_RETURNS:
 		case FLOW_CLEARS: add_edge(es, i, -1, EDGE_RETURNS, true); break;
 		default: break;
