@@ -52,6 +52,7 @@ struct thread_state {
 	u8 free_valid, free_obj, free_lost, tail_valid;
 	u64 free_addr, free_sp0, tail_ra;
 	u64 nested_sp0; /* frame of a nested call under way, 0: none */
+	u64 own_sp0;    /* frame of the allocator's own free to come, 0: none */
 	struct open_call open[HT_OPEN_MAX];
 	struct map_call map;
 };
@@ -449,8 +450,10 @@ static __always_inline int free_is_own(const struct hit *hit)
 	struct ht_object *o;
 	u64 ra;
 
-	if (!(hit->site->flags & HT_SITE_INNER))
+	/* The read of the return address costs as much as all else of a free: announced ones need none. */
+	if (!(hit->site->flags & HT_SITE_INNER) && hit->thread->own_sp0 != hit->sp0)
 		return 0;
+	hit->thread->own_sp0 = 0;
 	o = bpf_map_lookup_elem(&objects, &nr);
 	ra = user_word(hit->sp0);
 	for (u32 i = 0; o && i < HT_INNER_MAX && o->inner_ra[i]; i++)
@@ -594,6 +597,7 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	case HT_ROLE_FINISH: role_finish(&hit); break;
 	case HT_ROLE_GIVE_UP: role_give_up(&hit); break;
 	case HT_ROLE_STEER: role_steer(&hit); break;
+	case HT_ROLE_OWN: hit.thread->own_sp0 = hit.r[4] - sizeof(u64); break; /* where the call will put its return address */
 	case HT_ROLE_GUARD: count_lost(HT_LOSS_PLAN, 1); break;
 	}
 	return 0;

@@ -30,6 +30,7 @@ enum ht_role {
 	HT_ROLE_GIVE_UP = 4, /* realloc begins: the old block may be reused from here on; keeps as STASH does */
 	HT_ROLE_STEER = 5,   /* a call that steers the allocator: its arguments, nothing to finish */
 	HT_ROLE_GUARD = 6,   /* where no call should ever come: one that does is counted as lost */
+	HT_ROLE_OWN = 7,     /* on a call of the allocator's own free from inside it: that one is no call of the program's */
 };
 
 /* What a breakpoint there makes the kernel do, and so what it costs. */
@@ -71,7 +72,8 @@ struct ht_loc {
 enum ht_site_flag {
 	HT_SITE_MAY_TAIL = 1, /* may tail-jump into another probed function of its object: see alloc.bpf.h */
 	HT_SITE_REFERENCE = 4, /* sites of another plan for the same function stand as well: this one keeps its own threads' state */
-	HT_SITE_INNER = 2,    /* free: the allocator itself calls it too, from struct ht_object's inner_ra */
+	HT_SITE_INNER = 2,    /* free: the allocator itself calls it too, from struct ht_object's inner_ra, and no HT_ROLE_OWN
+	                         stands there to announce it */
 };
 
 struct ht_site {

@@ -82,21 +82,20 @@ time_round() { # NAME
 	echo "$middle" >>"$TMP/$1.median"
 }
 
-# File offsets of the sites that begin a malloc or a free, of which each call passes one; nothing if one is stepped.
+# File offsets of the emulated sites that begin a malloc or a free: each call passes one, but for rare ways.
 emulated_sites() { # PROBE.json PATH
 	/usr/bin/python3 - "$1" "$2" <<'PY'
 import json, os, sys
 same = lambda a, b: os.path.realpath(a) == os.path.realpath(b)
-found, stepped = {}, False
+found = {}
 for a in json.load(open(sys.argv[1]))["allocators"]:
     for f in a["functions"] if same(a["path"], sys.argv[2]) else []:
         name = f["name"].split("_")[-1]
         if f["op"] == name and name in ("malloc", "free") and f["name"] in (name, "__libc_" + name, "mi_" + name, "tc_" + name, "je_" + name):
             for s in f["sites"]:
-                if s["role"] != "finish":
+                if s["role"] not in ("finish", "guard", "own") and s["class"] == "emulated":
                     found.setdefault(name, set()).add(s["offset"])
-                    stepped |= s["class"] != "emulated"
-if len(found) == 2 and not stepped:
+if len(found) == 2:
     print(*found["malloc"], *found["free"])
 PY
 }

@@ -16,7 +16,7 @@
 #include "cache_dir.h"
 
 /* Raised with every change of the planner, the check, or what is remembered. */
-enum { PLANNER_VERSION = 1 };
+enum { PLANNER_VERSION = 2 };
 
 struct head {
 	char magic[8];
@@ -60,6 +60,7 @@ static uint64_t key_of(const struct allocator *a, const struct plan_rules *rules
 	}
 	XXH3_64bits_update(state, name.release, strlen(name.release));
 	XXH3_64bits_update(state, name.machine, strlen(name.machine));
+	XXH3_64bits_update(state, &rules->no_calls, sizeof(rules->no_calls));
 	if (rules->no_return)
 		XXH3_64bits_update(state, rules->no_return, strlen(rules->no_return));
 	key = XXH3_64bits_digest(state);

@@ -22,13 +22,14 @@ struct prepare {
 };
 
 /* What the target does not bear. */
-static const char *no_return(const struct prepare *p)
+static void find_restrictions(struct prepare *p)
 {
 	struct cost_target target = { .stacks_move = object_has_moving_stacks(p->a->obj) };
 
 	if (p->opts->target)
 		process_restrictions(p->opts->target, &target.seccomp, &target.shadow_stack);
-	return cost_no_return(p->rules.cost, &target);
+	p->rules.no_calls = target.shadow_stack;
+	p->rules.no_return = cost_no_return(p->rules.cost, &target);
 }
 
 static void plan_simply(struct prepare *p, const char *why)
@@ -148,7 +149,7 @@ int prepare_plans(struct kernel *k, struct drain *d, struct allocator *a, const 
 	int err;
 
 	memset(res, 0, sizeof(*res));
-	p.rules.no_return = no_return(&p);
+	find_restrictions(&p);
 	err = prepare(&p);
 	res->took_ns = clock_monotonic_ns() - begin;
 	return err;

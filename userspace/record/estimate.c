@@ -63,6 +63,11 @@ static enum ht_trap trap_of_class(enum site_class class)
 	return class == SITE_RETURN ? HT_TRAP_RETURN : class == SITE_STEPPED ? HT_TRAP_STEPPED : HT_TRAP_EMULATED;
 }
 
+static bool begins_call(const struct ht_site *site)
+{
+	return site->role != HT_ROLE_FINISH && site->role != HT_ROLE_GUARD && site->role != HT_ROLE_OWN;
+}
+
 /* Every call passes exactly one site that is no FINISH. The sites of one file are the last ones, from `first` on. */
 static int add_site(struct counting *c, const struct plan *plan, const struct plan_site *ps, unsigned first)
 {
@@ -87,7 +92,7 @@ static int count_allocator(struct counting *c, const struct allocator *a)
 		const struct plan *plan = &a->plans[i];
 
 		for (unsigned k = 0; k < plan->nr_sites && !err; k++)
-			if (plan->sites[k].site.role != HT_ROLE_FINISH && plan->sites[k].site.role != HT_ROLE_GUARD)
+			if (begins_call(&plan->sites[k].site))
 				err = add_site(c, plan, &plan->sites[k], first);
 	}
 	if (!err)

@@ -10,7 +10,8 @@
 
 static const char *const role_names[] = { [HT_ROLE_ONE] = "one",	 [HT_ROLE_STASH] = "stash", [HT_ROLE_FINISH] = "finish",
 					  [HT_ROLE_GIVE_UP] = "give-up", [HT_ROLE_STEER] = "steer",
-					  [HT_ROLE_GUARD] = "guard" };
+					  [HT_ROLE_GUARD] = "guard",
+					  [HT_ROLE_OWN] = "own" };
 static const char *const class_names[] = { [SITE_EMULATED] = "emulated", [SITE_STEPPED] = "stepped", [SITE_RETURN] = "return" };
 static const char *const check_names[] = { [PLAN_CHECK_NONE] = "unchecked",
 					   [PLAN_CHECK_PASSED] = "passed",

@@ -364,6 +364,46 @@ static bool plan_simple(const struct plan_env *env, struct code_reader *reader, 
 	return true;
 }
 
+/* The call in front of `behind` is an instruction, by the code from its function's beginning on: bytes that only look like
+ * one must not be probed. */
+static bool call_before(const struct plan_env *env, struct code_reader *reader, uint64_t behind, struct code_insn *insn)
+{
+	uint64_t start, end;
+
+	if (!object_extent(env->obj, behind - 1, &start, &end) || behind - start > FUNCTION_NBYTES_MAX)
+		return false;
+	for (uint64_t at = start; at < behind; at += insn->nbytes)
+		if (!insn_at(env, reader, at, insn))
+			return false;
+	return insn->vaddr + insn->nbytes == behind && insn->flow == CODE_CALL && insn->emulated && insn->fit;
+}
+
+/* Announces the object's own calls of its free; where that cannot be, each free looks at its return address. */
+static void plan_own_calls(const struct plan_env *env, struct code_reader *reader, struct plan *plan)
+{
+	unsigned before = plan->nr_sites;
+	bool announced = !env->no_calls;
+
+	for (unsigned i = 0; i < env->nr_inner && announced; i++) {
+		struct code_insn insn;
+		struct plan_site *ps = NULL;
+
+		if (call_before(env, reader, env->inner[i], &insn))
+			ps = insn.target == plan->vaddr ? plan_add_site(env, plan, &insn, SITE_EMULATED) : NULL;
+		else
+			announced = false;
+		if (ps) {
+			ps->site.kind = plan->function->kind;
+			ps->site.role = HT_ROLE_OWN;
+		}
+	}
+	if (announced)
+		return;
+	plan->nr_sites = before;
+	for (unsigned i = 0; i < plan->nr_sites; i++)
+		plan->sites[i].site.flags |= HT_SITE_INNER;
+}
+
 static void plan_reset(struct plan *plan)
 {
 	const struct plan old = *plan;
@@ -388,7 +428,7 @@ void plan_function(const struct plan_env *env, struct plan *plan)
 		if (!env->simple)
 			plan_by_flow(env, reader, plan);
 	}
-	for (unsigned i = 0; plan->called_inside && i < plan->nr_sites; i++)
-		plan->sites[i].site.flags |= HT_SITE_INNER;
+	if (plan->called_inside && plan->nr_sites && reader)
+		plan_own_calls(env, reader, plan);
 	code_reader_free(reader);
 }

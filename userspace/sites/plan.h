@@ -70,6 +70,9 @@ struct plan_env {
 	const struct function *(*function_at)(void *arg, uint64_t vaddr);
 	void *arg;
 	const struct cost *cost;
+	const uint64_t *inner;   /* behind the object's own calls of its free (survey.h) */
+	unsigned nr_inner;
+	bool no_calls;           /* no probe on a call: its emulation breaks with shadow stacks */
 	const char *no_return;   /* why no return probe may be used in the target, NULL: one may */
 	const struct profile *profile; /* how often instructions run; NULL: not counted */
 	struct noreturn_memo *noreturn; /* answers of noreturn.h, or NULL */

@@ -26,6 +26,7 @@ struct allocator {
 struct plan_rules {
 	const struct cost *cost;
 	const char *no_return;
+	bool no_calls;
 	const struct profile *profile;
 	bool simple;
 };
