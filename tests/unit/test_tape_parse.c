@@ -13,6 +13,7 @@
 #include "formats/events.h"
 #include "formats/index_map.h"
 #include "formats/meta.h"
+#include "guard_page.h"
 #include "random_tape.h"
 
 #define EVENTS_NR 400
@@ -23,12 +24,7 @@ static struct tape_event truth[EVENTS_NR], decoded[EVENTS_NR];
 
 static void make_guard(void)
 {
-	long page = sysconf(_SC_PAGESIZE);
-	uint8_t *p = mmap(NULL, GUARDED_NBYTES + (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED || mprotect(p + GUARDED_NBYTES, (size_t)page, PROT_NONE))
-		exit(1);
-	guarded_end = p + GUARDED_NBYTES;
+	guarded_end = guard_page_end(GUARDED_NBYTES);
 }
 
 /* Copied so that the first byte behind it faults. */

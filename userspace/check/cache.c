@@ -16,7 +16,7 @@
 #include "cache_dir.h"
 
 /* Raised with every change of the planner, the check, or what is remembered. */
-enum { PLANNER_VERSION = 2 };
+enum { PLANNER_VERSION = 3 };
 
 struct head {
 	char magic[8];

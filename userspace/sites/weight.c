@@ -97,13 +97,14 @@ static void order_free(struct order *o)
 	free(o->ways);
 }
 
+/* Below a few calls in a thousand, how many is chance. */
 static uint32_t power_of_two(double v)
 {
 	uint32_t w = WEIGHT_MAX;
 
-	while (w > 1 && v < 0.75 * w)
+	while (w > WEIGHT_RARE && v < 0.75 * w)
 		w /= 2;
-	return w;
+	return v > 0 ? w : WEIGHT_NEVER;
 }
 
 bool flow_weigh(struct flow *flow, const struct profile *profile)

@@ -13,7 +13,7 @@
 
 #include "sites/flow.h"
 
-enum { WEIGHT_ENTRY = 1024, WEIGHT_MAX = 16 * WEIGHT_ENTRY };
+enum { WEIGHT_ENTRY = 1024, WEIGHT_MAX = 16 * WEIGHT_ENTRY, WEIGHT_RARE = 16, WEIGHT_NEVER = 1 };
 
 struct profile_spot {
 	uint64_t vaddr;
@@ -34,8 +34,8 @@ const struct profile_spot *profile_find(const struct profile *profile, uint64_t 
  * left out. The new number, at most room. */
 unsigned flow_branches(const struct flow *flow, struct profile_spot *spots, unsigned nr, unsigned room);
 
-/* Fills count and taken of all nodes: runs for each WEIGHT_ENTRY calls, in powers of two, so that a small difference
- * between two countings makes no other plan; at least 1. Returns whether the function was counted. */
+/* Fills count and taken of all nodes: runs for each WEIGHT_ENTRY calls, in powers of two from WEIGHT_RARE on, so that a small
+ * difference between two countings makes no other plan; WEIGHT_NEVER if never. Returns whether the function was counted. */
 bool flow_weigh(struct flow *flow, const struct profile *profile);
 
 #endif
