@@ -27,7 +27,7 @@ static const struct command_option options[] = {
 };
 
 enum { OPT_JSON = 256 + 2, OPT_ESTIMATE, OPT_NO_CACHE };
-enum { RING_NBYTES = 1 << 20 }; /* the calls of some milliseconds */
+enum { RING_NBYTES = 4 << 20 }; /* the calls of some milliseconds, twice */
 
 struct probe {
 	bool json, no_cache;

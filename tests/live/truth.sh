@@ -164,6 +164,23 @@ truth_dlopen() {
 	fi
 }
 
+# What no scratch process can load is compared with the simple plans on the target itself.
+compared_live() {
+	"$LIVE/churn_static" 20 2 >"$TMP/out" 2>&1 &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	sleep 0.3
+	HEAPTAPE_CACHE=off "$HEAPTAPE" probe -p "$TARGET" --json >"$TMP/probe.json" 2>"$TMP/probe.err"
+	end_target "$TARGET"
+	check "plans of a static program are compared on the target" /usr/bin/python3 -c "
+import json
+a = json.load(open('$TMP/probe.json'))['allocators'][0]
+print(a['check'], open('$TMP/probe.err').read())
+agreed = [f['name'] for f in a['functions'] if f['check'] == 'agreed on the target']
+print(agreed)
+assert a['check']['made'] == 'on the target' and a['check']['replaced'] == 0 and len(agreed) >= 2"
+}
+
 truth_static() {
 	local calls
 	"$HEAPTAPE" record -q -o "$TMP/t.tape" -f -- "$LIVE/churn_static" 0.2 1 >"$TMP/out" 2>"$TMP/record.err" ||
@@ -214,3 +231,4 @@ checked_plans
 truth_levels
 truth_dlopen
 truth_static
+compared_live

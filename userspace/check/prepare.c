@@ -94,6 +94,7 @@ static int plan_and_check(struct prepare *p)
 
 static int check_on_target(struct prepare *p, const char *refusal)
 {
+	struct profile profile = { 0 };
 	struct live_result live;
 	int err;
 
@@ -101,7 +102,11 @@ static int check_on_target(struct prepare *p, const char *refusal)
 		plan_simply(p, refusal);
 		return 0;
 	}
+	p->res->counted = !counting_on_target(p->opts->target->pid, p->a, &profile);
+	p->rules.profile = p->res->counted ? &profile : NULL;
 	err = live_check(p->kernel, p->drain, p->opts->target, p->a, &p->rules, &live);
+	p->rules.profile = NULL;
+	profile_free(&profile);
 	if (err == -ENOMEM)
 		return err;
 	if (err || !live.nr_agreed) {
