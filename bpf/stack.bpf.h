@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The stack of a call as a number: by the verified memo if one holds, else by walking.
+ *
+ * A memo keeps, for a place and a stack pointer where a walk once began, every stack word that the walk rested on: each
+ * return address, and each frame pointer (or saved stack pointer) whose value a rule needed. Walking again would give the
+ * same, if all of them are the same:
+ *   Let the walk begin at the same ip, and at rbp - rsp as before if the start's rbp was needed. Suppose step k stands
+ *   at the same ip and at the same distance from the first rsp as before. The same ip and the same tables (text_gen) give
+ *   the same rule. The rule computes the CFA from the stack pointer (same distance), from a frame pointer whose distance
+ *   was verified, or from a word that was verified; so the CFA stands at the same distance, and so do the return address
+ *   and the saved rbp. The word there was verified to be the same return address: step k + 1 begins at the same ip and
+ *   the same distance. So all frames are the same.
+ * The stack pointer's own value does not matter, so one memo serves threads that run the same code. rbp is in the
+ * condition only where a rule used it: elsewhere it is a register like others, and would spoil memos for nothing.
+ *
+ * Tables change when code is mapped or unmapped:
+ *   text_gen is raised when code goes, or other code takes its place: every memo and the list in force are dead at once.
+ *   map_seq is raised when code comes anywhere. The recorder reads it, then the mappings, writes the list that is not in
+ *   force, brings it into force, and confirms it only if map_seq still stands: so no list counts that was made of
+ *   mappings which changed before the kernel could watch them (for overlap with the list in force).
+ * A new stack's frames travel before its number is used, and a memo is kept only if they found room in the ring.
+ */
+#ifndef HEAPTAPE_STACK_BPF_H
+#define HEAPTAPE_STACK_BPF_H
+
+#include "unwind.bpf.h"
+
+/* Set before loading. */
+const volatile __u8 stacks_mode;  /* enum ht_stacks_mode */
+const volatile __u8 stacks_frees; /* frees carry a stack too */
+const volatile __u32 stacks_frames = 128;
+const volatile __u32 memo_sets_mask; /* sets of HT_MEMO_WAYS memos, minus 1 */
+
+/* Which of the two lists is in force: the lowest bit. */
+__u64 texts_version;
+__u64 text_gen, map_seq;
+__u32 texts_wanted; /* a walk came to code that is not listed: the recorder looks again */
+__u32 next_stack;
+struct ht_stack_counters stack_counters[HT_CPUS_MAX];
+
+struct memo_set {
+	u64 key[HT_MEMO_WAYS]; /* 0: empty */
+	u32 next;              /* the one to give way next */
+	u32 pad;
+};
+
+/* Sizes are set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct memo_set);
+} memo_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct memo);
+} memos SEC(".maps");
+
+/* Two a CPU: a program may be preempted by another's on a preemptible kernel. */
+#define SCRATCHES 2
+
+struct scratch {
+	u32 busy;
+	u32 pad;
+	struct walk walk;
+	struct memo memo;
+	struct {
+		struct ht_ev_stack head;
+		u64 frames[HT_FRAMES_MAX];
+	} record;
+	u64 raw[HT_MEMO_SPAN / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Where a walk begins. */
+struct stack_start {
+	u64 ip, sp, bp;
+	u64 ra_addr; /* where the return address stands, if known; else 0 */
+	u64 frame0;  /* the call's own place, if it has returned already: ip is then behind a call; else 0 */
+};
+
+static __always_inline struct ht_stack_counters *stack_count(void)
+{
+	return &stack_counters[bpf_get_smp_processor_id() & (HT_CPUS_MAX - 1)];
+}
+
+#define STACK_COUNT(what) __sync_fetch_and_add(&stack_count()->what, 1)
+
+static __always_inline struct scratch *scratch_claim(void)
+{
+	for (u32 i = 0; i < SCRATCHES; i++) {
+		u32 index = bpf_get_smp_processor_id() * SCRATCHES + i;
+		struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
+
+		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1))
+			return s;
+	}
+	return NULL;
+}
+
+static __always_inline void scratch_release(struct scratch *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* ---- the memo ---- */
+
+static __always_inline u64 memo_key(const struct stack_start *at)
+{
+	u64 ra = 0, k;
+
+	if (at->ra_addr)
+		bpf_probe_read_user(&ra, sizeof(ra), (void *)at->ra_addr);
+	/* Of the stack pointer only what threads with equal stacks have in common. */
+	k = (at->ip ^ at->frame0) * 0x9E3779B97F4A7C15ULL + ra * 0xC2B2AE3D27D4EB4FULL + (at->sp & 0xfffff) * 0xD6E8FEB86659FD93ULL;
+	k ^= k >> 32;
+	return k ? k : 1;
+}
+
+struct memo_check {
+	const struct memo *memo;
+	const struct scratch *scratch;
+	u64 sp, bad;
+};
+
+static __always_inline u64 memo_word_differs(const struct memo *m, const struct scratch *s, u32 i, u64 sp)
+{
+	u16 off = m->off[i & (HT_MEMO_WORDS - 1)];
+	u64 v = s->raw[off & (HT_MEMO_SPAN / 8 - 1)];
+
+	return (v - (sp & -(u64)(off >> 15))) ^ m->val[i & (HT_MEMO_WORDS - 1)];
+}
+
+
+/* Four words a turn: the turn itself costs as much as a word. */
+static long memo_check_turn(u32 turn, void *arg)
+{
+	struct memo_check *c = arg;
+	u32 i = turn * 4;
+
+	if (i >= HT_MEMO_WORDS)
+		return 1;
+	for (u32 k = 0; k < 4; k++)
+		c->bad |= memo_word_differs(c->memo, c->scratch, i + k, c->sp);
+	return c->bad != 0;
+}
+
+/* The memo's number if it holds for this start, else 0. */
+static __always_inline u32 memo_try(struct memo *m, struct scratch *s, const struct stack_start *at)
+{
+	struct memo_check check = { .memo = m, .scratch = s, .sp = at->sp };
+	u32 seq = *(volatile u32 *)&m->seq, id = m->id, span = m->span;
+
+	if ((seq & 1) || m->ip != at->ip || m->start != at->frame0 || m->gen != text_gen || next_stack - id >= HT_STACK_WINDOW)
+		return 0;
+	if (m->bp_used && m->bp != at->bp - at->sp)
+		return 0;
+	if (span > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, span, (void *)at->sp))
+		return 0;
+	bpf_loop(m->nr / 4, memo_check_turn, &check, 0);
+	/* Not overwritten meanwhile by another CPU. */
+	barrier();
+	return !check.bad && *(volatile u32 *)&m->seq == seq ? id : 0;
+}
+
+static __always_inline u32 memo_find(struct scratch *s, const struct stack_start *at, u64 key)
+{
+	u32 set_nr = (u32)key & memo_sets_mask;
+	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &set_nr);
+
+	for (u32 way = 0; set && way < HT_MEMO_WAYS; way++) {
+		u32 index = set_nr * HT_MEMO_WAYS + way, id;
+		struct memo *m;
+
+		if (set->key[way] != key)
+			continue;
+		m = bpf_map_lookup_elem(&memos, &index);
+		id = m ? memo_try(m, s, at) : 0;
+		if (id)
+			return id;
+	}
+	return 0;
+}
+
+/* The number of words becomes a multiple of four. */
+static __always_inline void memo_pad(struct memo *m)
+{
+	for (int i = 0; i < 3; i++) {
+		u32 n = m->nr;
+
+		if (!(n & 3) || n >= HT_MEMO_WORDS)
+			return;
+		m->off[n] = m->off[0];
+		m->val[n] = m->val[0];
+		m->nr = n + 1;
+	}
+}
+
+static __always_inline void memo_keep(struct memo *from, u64 key)
+{
+	u32 set_nr = (u32)key & memo_sets_mask, way, index;
+	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &set_nr);
+	struct memo *m;
+
+	if (!set)
+		return;
+	way = __sync_fetch_and_add(&set->next, 1) & (HT_MEMO_WAYS - 1);
+	index = set_nr * HT_MEMO_WAYS + way;
+	m = bpf_map_lookup_elem(&memos, &index);
+	if (!m)
+		return;
+	from->seq = *(volatile u32 *)&m->seq | 1;
+	if (__sync_val_compare_and_swap(&m->seq, from->seq & ~1u, from->seq) & 1)
+		return; /* another CPU is writing it */
+	if (set->key[way])
+		STACK_COUNT(evictions);
+	bpf_probe_read_kernel(m, sizeof(*m), from);
+	set->key[way] = key;
+	__sync_fetch_and_add(&m->seq, 1);
+}
+
+/* ---- the walk ---- */
+
+static long walk_turn(u32 turn, void *arg)
+{
+	struct scratch *s = *(struct scratch **)arg;
+
+	return walk_step(&s->walk, &s->memo, stacks_frames);
+}
+
+static __always_inline void walk_begin(struct scratch *s, const struct stack_start *at, u64 gen)
+{
+	struct walk *w = &s->walk;
+	struct memo *m = &s->memo;
+
+	w->ip = at->ip;
+	w->sp = w->sp0 = at->sp;
+	w->bp = at->bp;
+	w->bp_from = BP_START;
+	w->exact = !at->frame0;
+	w->ended = w->cut = w->no_memo = w->nr = 0;
+	w->ra_addr = at->ra_addr;
+	m->ip = at->ip;
+	m->start = at->frame0;
+	m->gen = gen;
+	m->bp_used = m->nr = m->span = 0;
+}
+
+/* A frame known beforehand, from which nothing is to be unwound. */
+static __always_inline void walk_add_frame(struct walk *w, u64 ip)
+{
+	struct ht_text *t = text_find(w->list, ip);
+
+	if (!t)
+		return;
+	w->frames[0] = (u64)t->object << HT_FRAME_SHIFT | (t->offset + (ip - t->start));
+	w->nr = 1;
+}
+
+/* By frame pointers alone, the probed function's own is not set up or not any more; but the site knows where its return
+ * address stands. */
+static __always_inline int walk_first_by_ra(struct walk *w, struct memo *m, u64 ra_addr)
+{
+	u64 ra;
+
+	walk_add_frame(w, w->ip);
+	if (walk_read(w, ra_addr, &ra))
+		return 1;
+	memo_add(w, m, ra_addr, ra, 0);
+	w->ip = ra;
+	w->sp = ra_addr + 8;
+	w->exact = 0;
+	return 0;
+}
+
+static __always_inline void walk_run(struct scratch *s, const struct stack_start *at)
+{
+	struct walk *w = &s->walk;
+	u64 version = *(volatile u64 *)&texts_version;
+	struct ht_texts *list = &texts[version & 1];
+	u64 gen = *(volatile u64 *)&text_gen;
+
+	walk_begin(s, at, gen);
+	w->list = version & 1;
+	if (list->gen != gen || !(list->confirmed || list->seq == *(volatile u64 *)&map_seq)) {
+		walk_cut(w, HT_CUT_STALE);
+		return;
+	}
+	if (at->frame0)
+		walk_add_frame(w, at->frame0);
+	if (stacks_mode != HT_STACKS_FP || at->frame0 || !at->ra_addr || !walk_first_by_ra(w, &s->memo, at->ra_addr))
+		bpf_loop(HT_FRAMES_MAX + RETURN_INSTANCES_MAX, walk_turn, &s, 0);
+	/* What was read may have been of two lists. */
+	if (*(volatile u64 *)&texts_version != version || *(volatile u64 *)&text_gen != gen)
+		walk_cut(w, HT_CUT_STALE);
+	if (!w->cut && !w->ended)
+		walk_cut(w, HT_CUT_MAX_FRAMES);
+}
+
+/* Sends the frames. 0 if there was no room. */
+static __always_inline u32 stack_send(struct scratch *s)
+{
+	struct ht_ev_stack *e = &s->record.head;
+	u32 nr = s->walk.nr, cpu = bpf_get_smp_processor_id();
+	void *ring = bpf_map_lookup_elem(&rings, &cpu);
+
+	head_fill(&e->h, HT_EV_STACK, 0, 0xffff);
+	e->id = __sync_fetch_and_add(&next_stack, 1) + 1;
+	if (nr > HT_FRAMES_MAX)
+		nr = HT_FRAMES_MAX;
+	e->nr = (u16)nr;
+	e->cut = (u8)s->walk.cut;
+	e->pad = 0;
+	bpf_probe_read_kernel(s->record.frames, nr * 8, s->walk.frames);
+	if (ring && !bpf_ringbuf_output(ring, e, sizeof(*e) + nr * 8, BPF_RB_NO_WAKEUP))
+		return e->id;
+	STACK_COUNT(lost);
+	return 0;
+}
+
+static __always_inline u32 stack_walk(struct scratch *s, const struct stack_start *at, u64 key)
+{
+	struct walk *w = &s->walk;
+	u32 id, cut;
+
+	walk_run(s, at);
+	cut = w->cut;
+	barrier_var(cut); /* or clang reads it again behind its check */
+	STACK_COUNT(misses);
+	__sync_fetch_and_add(&stack_count()->frames, w->nr);
+	if (cut && cut < HT_CUT_NR)
+		STACK_COUNT(cut[cut]);
+	if (cut == HT_CUT_NO_CODE)
+		texts_wanted = 1;
+	id = stack_send(s);
+	/* What the recorder can mend is tried again the next time. */
+	if (w->no_memo || cut == HT_CUT_STALE || cut == HT_CUT_NO_CODE || cut == HT_CUT_UNREADABLE) {
+		STACK_COUNT(not_kept);
+		return id;
+	}
+	if (!id)
+		return 0;
+	s->memo.id = id;
+	memo_pad(&s->memo);
+	memo_keep(&s->memo, key);
+	return id;
+}
+
+/* The number of the stack that begins there, 0 if there is none to be had. A function of its own for the verifier. */
+__noinline int stack_capture(const struct stack_start *at)
+{
+	struct scratch *s;
+	u64 key;
+	u32 id;
+
+	if (!at)
+		return 0;
+	s = scratch_claim();
+	if (!s) {
+		STACK_COUNT(cut[HT_CUT_BUSY]);
+		return 0;
+	}
+	key = memo_key(at);
+	id = memo_find(s, at, key);
+	if (id)
+		STACK_COUNT(hits);
+	else
+		id = stack_walk(s, at, key);
+	scratch_release(s);
+	return (int)id;
+}
+
+/* ---- code comes and goes ---- */
+
+/* Whether listed code lies in [start, end). */
+static __always_inline int texts_overlap(u64 start, u64 end)
+{
+	struct ht_texts *l = &texts[texts_version & 1];
+	u32 base = 0, n = l->nr;
+	struct ht_text *t;
+
+	/* The last one that begins before `end`. */
+	for (int i = 0; i < 12; i++) {
+		u32 half = n >> 1;
+
+		base += half & (u32)mask_below(l->texts[(base + half) & (HT_TEXTS_MAX - 1)].start, end);
+		n -= half;
+	}
+	t = &l->texts[base & (HT_TEXTS_MAX - 1)];
+	return l->nr && t->start < end && t->end > start;
+}
+
+/* Code was mapped there, or what was there has gone. */
+static __always_inline void text_changed(u64 start, u64 end, int comes)
+{
+	if (!stacks_mode)
+		return;
+	if (comes)
+		__sync_fetch_and_add(&map_seq, 1);
+	if (texts_overlap(start, end))
+		__sync_fetch_and_add(&text_gen, 1);
+}
+
+/* A new program: nothing of the old one counts. */
+static __always_inline void text_all_gone(void)
+{
+	__sync_fetch_and_add(&map_seq, 1);
+	__sync_fetch_and_add(&text_gen, 1);
+}
+
+#endif
