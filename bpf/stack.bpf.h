@@ -15,10 +15,13 @@
  * condition only where a rule used it: elsewhere it is a register like others, and would spoil memos for nothing.
  *
  * Tables change when code is mapped or unmapped:
- *   text_gen is raised when code goes, or other code takes its place: every memo and the list in force are dead at once.
- *   map_seq is raised when code comes anywhere. The recorder reads it, then the mappings, writes the list that is not in
- *   force, brings it into force, and confirms it only if map_seq still stands: so no list counts that was made of
- *   mappings which changed before the kernel could watch them (for overlap with the list in force).
+ *   When code goes, or other code takes its place, its entry in the list becomes void and text_gen is raised inside the
+ *   kernel, at the end of munmap, mmap or mremap: every memo is dead at once, and a walk that comes to that place is cut
+ *   there, until the recorder has loaded what is there now.
+ *   map_seq is raised with any such change and when code comes anywhere. The recorder reads it, then the mappings, writes
+ *   the list that is not in force, brings it into force, and confirms it only if map_seq still stands: so no list counts
+ *   that was made of mappings which changed before the kernel could watch them (for overlap with the list in force).
+ *   Where neither holds, stacks are cut at once (HT_CUT_STALE).
  * A new stack's frames travel before its number is used, and a memo is kept only if they found room in the ring.
  */
 #ifndef HEAPTAPE_STACK_BPF_H
@@ -62,6 +65,7 @@ struct {
 
 /* Two a CPU: a program may be preempted by another's on a preemptible kernel. */
 #define SCRATCHES 2
+#define TEXTS_VOID_MAX 8
 
 struct scratch {
 	u32 busy;
@@ -382,33 +386,53 @@ __noinline int stack_capture(const struct stack_start *at)
 
 /* ---- code comes and goes ---- */
 
-/* Whether listed code lies in [start, end). */
-static __always_inline int texts_overlap(u64 start, u64 end)
+/* Entries of the list that [start, end) touches are void from now on. 1: there were some; -1: too many to follow. */
+static __always_inline int texts_void(struct ht_texts *l, u64 start, u64 end)
 {
-	struct ht_texts *l = &texts[texts_version & 1];
 	u32 base = 0, n = l->nr;
-	struct ht_text *t;
+	int found = 0;
 
-	/* The last one that begins before `end`. */
+	/* The last one that begins before `end`: those that overlap stand in front of it, one behind the other. */
 	for (int i = 0; i < 12; i++) {
 		u32 half = n >> 1;
 
 		base += half & (u32)mask_below(l->texts[(base + half) & (HT_TEXTS_MAX - 1)].start, end);
 		n -= half;
 	}
-	t = &l->texts[base & (HT_TEXTS_MAX - 1)];
-	return l->nr && t->start < end && t->end > start;
+	for (u32 k = 0; k < TEXTS_VOID_MAX && l->nr && k <= base; k++) {
+		struct ht_text *t = &l->texts[(base - k) & (HT_TEXTS_MAX - 1)];
+
+		if (t->start >= end)
+			continue;
+		if (t->end <= start) {
+			if (t->end > t->start)
+				break; /* no earlier one reaches so far */
+			continue; /* void already */
+		}
+		t->end = t->start;
+		found = k == TEXTS_VOID_MAX - 1 ? -1 : 1;
+	}
+	return found;
 }
 
 /* Code was mapped there, or what was there has gone. */
 static __always_inline void text_changed(u64 start, u64 end, int comes)
 {
-	if (!stacks_mode)
-		return;
+	struct ht_texts *list = &texts[texts_version & 1];
+	int found;
+	u64 gen;
+
 	if (comes)
 		__sync_fetch_and_add(&map_seq, 1);
-	if (texts_overlap(start, end))
-		__sync_fetch_and_add(&text_gen, 1);
+	found = texts_void(list, start, end);
+	if (!found)
+		return;
+	if (!comes)
+		__sync_fetch_and_add(&map_seq, 1);
+	gen = __sync_fetch_and_add(&text_gen, 1) + 1;
+	/* All memos are dead. The list, which knows of the change, is not. */
+	if (found > 0 && list->gen == gen - 1)
+		list->gen = gen;
 }
 
 /* A new program: nothing of the old one counts. */
