@@ -222,6 +222,7 @@ enum ht_cfa {
 	HT_CFA_BP,       /* rbp + cfa_off */
 	HT_CFA_SP_DEREF, /* the word at rsp + cfa_off, plus cfa_add */
 	HT_CFA_BP_DEREF,
+	HT_CFA_FP,       /* no row, but much code without one (an interpreter's blob): by frame pointer where that verifies */
 	HT_CFA_PLT,      /* rsp + cfa_off, and 8 more from byte cfa_add of a 16-byte PLT entry on */
 };
 enum ht_bp { HT_BP_SAME, HT_BP_CFA, HT_BP_BP, HT_BP_SP, HT_BP_LOST }; /* saved at bp_off from there */

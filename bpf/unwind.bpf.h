@@ -329,7 +329,7 @@ static __always_inline int walk_step(struct walk *w, struct memo *m, u32 max_fra
 	r = rule_find(t, at);
 	if (!r)
 		return walk_cut(w, HT_CUT_NO_ROW);
-	return step_by_rule(w, m, r);
+	return r->cfa == HT_CFA_FP ? step_by_fp(w, m) : step_by_rule(w, m, r);
 }
 
 #endif

@@ -9,7 +9,8 @@
 #include "formats/tape.h"
 #include "stack_log.h"
 
-enum { THREADS_MAX = 4096, FUNCTION_NBYTES_MAX = 1024 };
+
+enum { ENDS_MAX = 32, THREADS_MAX = 4096, FUNCTION_NBYTES_MAX = 1024 };
 
 struct thread {
 	uint32_t tid;
@@ -17,10 +18,12 @@ struct thread {
 };
 
 static struct thread threads[THREADS_MAX];
-static struct { uint64_t equal, cut, shorter, longer, differ, no_stack, unmatched; } count;
+static struct { uint64_t equal, cut, shorter, longer, differ, no_stack, unmatched, followed; } count;
+/* The outermost frames of stacks that are known whole: those that go on where the log could not must end in one, too. */
+static struct tape_frame ends[ENDS_MAX];
+static unsigned nr_ends;
 static char *real_names[STACK_LOG_MODULES];
 static bool cut_ok;
-static const char *program;
 static unsigned shown;
 
 static struct thread *thread_of(uint32_t tid)
@@ -41,9 +44,7 @@ static const char *real_name(const struct stack_log *log, unsigned m)
 
 	if (real_names[m])
 		return real_names[m];
-	if (!*name)
-		real_names[m] = strdup(program ? program : "");
-	else if (strstr(name, "vdso"))
+	if (strstr(name, "vdso"))
 		real_names[m] = strdup("[vdso]");
 	else
 		real_names[m] = realpath(name, NULL);
@@ -133,6 +134,20 @@ static void show(const struct stack_log *log, const struct tape_reader *r, const
 	}
 }
 
+static bool is_end(const struct tape_frame *f)
+{
+	for (unsigned i = 0; i < nr_ends; i++)
+		if (ends[i].module == f->module && ends[i].offset == f->offset)
+			return true;
+	return false;
+}
+
+static void note_end(const struct tape_frame *f)
+{
+	if (!is_end(f) && nr_ends < ENDS_MAX)
+		ends[nr_ends++] = *f;
+}
+
 static void compare(const struct stack_log *log, const struct tape_reader *r, const struct stack_log_sample *s,
 		    const struct tape_event *ev)
 {
@@ -157,9 +172,15 @@ static void compare(const struct stack_log *log, const struct tape_reader *r, co
 			show(log, r, s, from, chosen, nr, "differs");
 			return;
 		}
-	if (nr == s->nr - from)
+	if (s->open && nr > s->nr - from && !cut && is_end(&chosen[nr - 1])) {
+		count.followed++;
+		return;
+	}
+	if (nr == s->nr - from) {
 		count.equal++;
-	else if (cut && nr < s->nr - from)
+		if (!s->open && !cut)
+			note_end(&chosen[nr - 1]);
+	} else if (cut && nr < s->nr - from)
 		count.cut++;
 	else if (nr < s->nr - from)
 		count.shorter++;
@@ -214,16 +235,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "compare_stacks: tape or log cannot be read\n");
 		return 2;
 	}
-	/* Metadata and names stand there once all was read. */
-	while (tape_reader_next(r, &(struct tape_event){ 0 }) == 1)
-		;
-	program = tape_reader_meta(r, "target.exe");
-	if (tape_reader_rewind(r) || run(r, &log) < 0)
+	if (run(r, &log) < 0)
 		return 2;
-	all = count.equal + count.cut + count.shorter + count.longer + count.differ + count.no_stack;
-	right = count.equal + (cut_ok ? count.cut : 0);
-	printf("%" PRIu64 " stacks compared: %" PRIu64 " equal, %" PRIu64 " truncated, %" PRIu64 " too short, %" PRIu64 " too long, %" PRIu64
-	       " differ, %" PRIu64 " without a stack (%.2f %%); %" PRIu64 " samples not on the tape\n", all, count.equal, count.cut,
+	all = count.equal + count.followed + count.cut + count.shorter + count.longer + count.differ + count.no_stack;
+	right = count.equal + count.followed + (cut_ok ? count.cut : 0);
+	printf("%" PRIu64 " stacks compared: %" PRIu64 " equal, %" PRIu64 " equal as far as the log goes and whole, %" PRIu64
+	       " truncated, %" PRIu64 " too short, %" PRIu64 " too long, %" PRIu64
+	       " differ, %" PRIu64 " without a stack (%.2f %%); %" PRIu64 " samples not on the tape\n", all, count.equal, count.followed, count.cut,
 	       count.shorter, count.longer, count.differ, count.no_stack, all ? 100.0 * (double)right / (double)all : 0.0, count.unmatched);
 	fclose(f);
 	return all < least || (double)right < share / 100 * (double)all;

@@ -18,12 +18,13 @@
 #include <unistd.h>
 
 #define STACK_LOG_MARK (1ull << 62)
-#define STACK_LOG_FRAMES 250
+#define STACK_LOG_FRAMES 500
 #define STACK_LOG_WITHIN (1ull << 63) /* not this place, but somewhere in the function that begins there */
 enum { STACK_LOG_SAMPLES = 8192, STACK_LOG_MODULES = 256, STACK_LOG_NAME = 248 };
 
 struct stack_log_sample {
 	uint32_t tid, nr; /* nr written last: 0 is a sample that is not whole */
+	uint64_t open;    /* the stack goes on, but who took the sample could not follow it */
 	uint64_t addr, size;
 	uint64_t frames[STACK_LOG_FRAMES]; /* module << 48 | file offset, innermost first; module 0: an address */
 };
@@ -63,6 +64,8 @@ static inline int stack_log_segment(struct dl_phdr_info *info, size_t size, void
 {
 	struct stack_log_find *find = arg;
 	struct stack_log *log = find->log;
+	const char *name = info->dlpi_name;
+	char exe[STACK_LOG_NAME] = "";
 	uint32_t m;
 
 	(void)size;
@@ -72,11 +75,13 @@ static inline int stack_log_segment(struct dl_phdr_info *info, size_t size, void
 
 		if (ph->p_type != PT_LOAD || find->addr < start || find->addr > start + ph->p_memsz)
 			continue;
+		if (!*name && readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0)
+			name = exe;
 		for (m = 1; m <= log->nr_modules; m++)
-			if (!strcmp(log->modules[m].name, info->dlpi_name))
+			if (!strcmp(log->modules[m].name, name))
 				break;
 		if (m > log->nr_modules && m < STACK_LOG_MODULES) {
-			strncpy(log->modules[m].name, info->dlpi_name, STACK_LOG_NAME - 1);
+			strncpy(log->modules[m].name, name, STACK_LOG_NAME - 1);
 			log->nr_modules = m;
 		}
 		find->frame = (uint64_t)m << 48 | (find->addr - start + ph->p_offset);
@@ -110,7 +115,7 @@ static inline void stack_log_range(struct stack_log *log, uint64_t start, uint64
 
 /* Takes a sample; its number is for the mark, STACK_LOG_SAMPLES when the log is full. */
 static inline uint32_t stack_log_add(struct stack_log *log, uint32_t tid, const void *addr, uint64_t size, const uint64_t *pcs,
-				     uint32_t nr)
+				     uint32_t nr, int open_ended)
 {
 	uint32_t i = __atomic_fetch_add(&log->nr_samples, 1, __ATOMIC_RELAXED);
 	struct stack_log_sample *s;
@@ -123,6 +128,7 @@ static inline uint32_t stack_log_add(struct stack_log *log, uint32_t tid, const 
 	s->tid = tid;
 	s->addr = (uint64_t)(uintptr_t)addr;
 	s->size = size;
+	s->open = (uint64_t)open_ended;
 	if (nr > STACK_LOG_FRAMES)
 		nr = STACK_LOG_FRAMES;
 	for (uint32_t k = 0; k < nr; k++)

@@ -10,6 +10,12 @@
 
 #include "stack_log.h"
 
+/* libgcc's own, in no header of its: whether an address has a row at all. */
+struct dwarf_eh_bases {
+	void *tbase, *dbase, *func;
+};
+const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
 static void *(*next_malloc)(size_t);
 static void *(*next_calloc)(size_t, size_t);
 static void *(*next_realloc)(void *, size_t);
@@ -66,6 +72,7 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
 static void sample(const void *addr, size_t size)
 {
 	int saved = errno;
+	struct dwarf_eh_bases bases;
 	struct walk w;
 	uint32_t nr;
 
@@ -74,7 +81,8 @@ static void sample(const void *addr, size_t size)
 	inside = 1;
 	w.nr = 0;
 	_Unwind_Backtrace(on_frame, &w);
-	nr = stack_log_add(log_, (uint32_t)syscall(SYS_gettid), addr, size, w.pcs, w.nr);
+	nr = stack_log_add(log_, (uint32_t)syscall(SYS_gettid), addr, size, w.pcs, w.nr,
+			   w.nr && !_Unwind_Find_FDE((void *)(uintptr_t)(w.pcs[w.nr - 1] - 1), &bases));
 	if (nr < STACK_LOG_SAMPLES)
 		free(next_malloc(STACK_LOG_MARK + nr)); /* NULL */
 	inside = 0;

@@ -89,7 +89,7 @@ void *truth_malloc(size_t size)
 			pcs[nr++] = known.ra[i];
 		else if (i && is_known(known.fn[i - 1] + 1)) /* it called other code, which called back */
 			pcs[nr++] = known.fn[i - 1] | STACK_LOG_WITHIN;
-	sample = stack_log_add(log_, (uint32_t)syscall(SYS_gettid), p, size, pcs, nr);
+	sample = stack_log_add(log_, (uint32_t)syscall(SYS_gettid), p, size, pcs, nr, 0);
 	if (sample < STACK_LOG_SAMPLES)
 		free(malloc(STACK_LOG_MARK + sample)); /* NULL */
 	return p;

@@ -13,7 +13,7 @@
 #include <xxhash.h>
 
 #define CACHE_MAGIC "htrows\n"
-#define CACHE_VERSION 1 /* raised whenever rows or rules mean something else */
+#define CACHE_VERSION 2 /* raised whenever rows or rules mean something else */
 #define CACHE_FILE_MAX (1u << 30)
 
 struct cache_head {

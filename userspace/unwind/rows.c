@@ -11,6 +11,7 @@
 #include "unwind/rule.h"
 
 #define PAGE_NBYTES (1u << ROWS_PAGE_SHIFT)
+#define BLOB_NBYTES_MIN (64u << 10)
 #define STEPS_MAX (1u << 24)      /* no file has more; a lying one is given up there */
 #define RULE_SLOTS (2 * HT_RULES_MAX)
 
@@ -82,7 +83,8 @@ static uint64_t skip_gap(Dwarf_CFI *cfi, uint64_t at, uint64_t end, Dwarf_Frame 
 /* All rows of code in [at, end), and that there are none behind it. */
 static int build_segment(struct build *b, Dwarf_CFI *cfi, uint64_t at, uint64_t end)
 {
-	struct ht_rule none = rule_cut(HT_CUT_NO_ROW);
+	/* Code that a compiler of its own made, put into the file as it is, keeps frame pointers; a stray function may not. */
+	struct ht_rule none = rule_cut(HT_CUT_NO_ROW), by_fp = { .cfa = HT_CFA_FP };
 	int err = 0;
 
 	while (at < end && !err) {
@@ -91,8 +93,10 @@ static int build_segment(struct build *b, Dwarf_CFI *cfi, uint64_t at, uint64_t 
 		struct ht_rule rule;
 
 		if (dwarf_cfi_addrframe(cfi, at, &frame)) {
-			err = build_step(b, at, &none);
-			at = err ? end : skip_gap(cfi, at, end, &frame);
+			uint64_t gap = at;
+
+			at = skip_gap(cfi, at, end, &frame);
+			err = build_step(b, gap, at - gap < BLOB_NBYTES_MIN ? &none : &by_fp);
 		}
 		if (!frame)
 			break;
