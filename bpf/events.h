@@ -196,6 +196,7 @@ enum {
 	HT_MEMO_WORDS = 256,        /* stack words that a memo holds: return addresses, and the frame pointers that were needed */
 	HT_MEMO_SPAN = 32768,       /* bytes of stack that a memo may cover */
 	HT_MEMO_WAYS = 4,
+	HT_MEMO_CHUNK = 4096,       /* words that a piece of the memos' store holds */
 	HT_FRAME_SHIFT = 48,        /* a frame is object number << 48 | offset in its file; object 0: an address */
 };
 
@@ -285,7 +286,7 @@ struct ht_ev_stack {
 /* One of these a CPU. */
 struct ht_stack_counters {
 	__u64 hits, misses; /* misses: walks */
-	__u64 evictions;    /* memos that gave way to others */
+	__u64 evictions;    /* memos that were alive and gave way to others */
 	__u64 not_kept;     /* walks whose stack is too wide or too deep for a memo, or not to be relied on later */
 	__u64 lost;         /* new stacks for which the ring had no room: their calls go without */
 	__u64 frames;       /* of all walks */

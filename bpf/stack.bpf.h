@@ -33,7 +33,8 @@
 const volatile __u8 stacks_mode;  /* enum ht_stacks_mode */
 const volatile __u8 stacks_frees; /* frees carry a stack too */
 const volatile __u32 stacks_frames = 128;
-const volatile __u32 memo_sets_mask; /* sets of HT_MEMO_WAYS memos, minus 1 */
+const volatile __u32 memo_sets_mask;   /* sets of HT_MEMO_WAYS memos, minus 1 */
+const volatile __u64 memo_chunks_mask; /* chunks of their words, minus 1 */
 
 /* Which of the two lists is in force: the lowest bit. */
 __u64 texts_version;
@@ -42,10 +43,22 @@ __u32 texts_wanted; /* a walk came to code that is not listed: the recorder look
 __u32 next_stack;
 struct ht_stack_counters stack_counters[HT_CPUS_MAX];
 
-struct memo_set {
-	u64 key[HT_MEMO_WAYS]; /* 0: empty */
-	u32 next;              /* the one to give way next */
-	u32 pad;
+/* The words stand in a store of their own, written round and round: `pos` counts all words ever placed there. */
+struct memo {
+	u64 key;     /* 0: empty */
+	u32 seq;     /* odd while it is written */
+	u32 id;
+	u64 ip, start; /* start: frame 0 where that is not ip */
+	u64 gen;
+	u64 bp;      /* relative to sp, if bp_used */
+	u64 pos;
+	u16 nr;      /* words, a multiple of 4 */
+	u16 bp_used; /* the rbp at the start was needed */
+	u32 span;    /* bytes from sp on that hold them all */
+};
+
+struct memo_chunk {
+	u64 words[HT_MEMO_CHUNK + HT_MEMO_WORDS]; /* the last memo of a chunk may reach beyond its end */
 };
 
 /* Sizes are set before loading. */
@@ -53,15 +66,17 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct memo_set);
-} memo_sets SEC(".maps");
+	__type(value, struct memo);
+} memos SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct memo);
-} memos SEC(".maps");
+	__type(value, struct memo_chunk);
+} memo_chunks SEC(".maps");
+
+__u64 memo_pos; /* words placed so far */
 
 /* Two a CPU: a program may be preempted by another's on a preemptible kernel. */
 #define SCRATCHES 2
@@ -71,7 +86,7 @@ struct scratch {
 	u32 busy;
 	u32 pad;
 	struct walk walk;
-	struct memo memo;
+	struct memo_draft memo;
 	struct {
 		struct ht_ev_stack head;
 		u64 frames[HT_FRAMES_MAX];
@@ -131,65 +146,80 @@ static __always_inline u64 memo_key(const struct stack_start *at)
 	return k ? k : 1;
 }
 
-struct memo_check {
-	const struct memo *memo;
-	const struct scratch *scratch;
-	u64 sp, bad;
-};
-
-static __always_inline u64 memo_word_differs(const struct memo *m, const struct scratch *s, u32 i, u64 sp)
+/* Words placed at pos have not been overwritten, nor are they about to be. */
+static __always_inline int memo_words_stand(u64 pos)
 {
-	u16 off = m->off[i & (HT_MEMO_WORDS - 1)];
-	u64 v = s->raw[off & (HT_MEMO_SPAN / 8 - 1)];
-
-	return (v - (sp & -(u64)(off >> 15))) ^ m->val[i & (HT_MEMO_WORDS - 1)];
+	return *(volatile u64 *)&memo_pos - pos <= memo_chunks_mask * HT_MEMO_CHUNK;
 }
 
+static __always_inline struct memo_chunk *memo_chunk_at(u64 pos)
+{
+	u32 index = (u32)(pos / HT_MEMO_CHUNK & memo_chunks_mask);
+
+	return bpf_map_lookup_elem(&memo_chunks, &index);
+}
+
+struct memo_check {
+	const struct memo_chunk *chunk;
+	const struct scratch *scratch;
+	u64 sp, bad;
+	u32 first;
+};
+
+static __always_inline u64 memo_word_differs(const struct memo_check *c, u32 i)
+{
+	u64 word = c->chunk->words[(c->first & (HT_MEMO_CHUNK - 1)) + (i & (HT_MEMO_WORDS - 1))];
+	u64 v = c->scratch->raw[word >> MEMO_PLACE_SHIFT & (HT_MEMO_SPAN / 8 - 1)];
+
+	return (v - (c->sp & (u64)((s64)word >> 63))) ^ (u64)((s64)(word << 16) >> 16);
+}
 
 /* Four words a turn: the turn itself costs as much as a word. */
 static long memo_check_turn(u32 turn, void *arg)
 {
 	struct memo_check *c = arg;
-	u32 i = turn * 4;
 
-	if (i >= HT_MEMO_WORDS)
-		return 1;
 	for (u32 k = 0; k < 4; k++)
-		c->bad |= memo_word_differs(c->memo, c->scratch, i + k, c->sp);
+		c->bad |= memo_word_differs(c, turn * 4 + k);
 	return c->bad != 0;
 }
 
 /* The memo's number if it holds for this start, else 0. */
 static __always_inline u32 memo_try(struct memo *m, struct scratch *s, const struct stack_start *at)
 {
-	struct memo_check check = { .memo = m, .scratch = s, .sp = at->sp };
-	u32 seq = *(volatile u32 *)&m->seq, id = m->id, span = m->span;
+	u32 seq = *(volatile u32 *)&m->seq, id = m->id, span = m->span, nr = m->nr;
+	u64 pos = m->pos;
+	struct memo_check check = { .chunk = memo_chunk_at(pos), .scratch = s, .sp = at->sp, .first = (u32)pos & (HT_MEMO_CHUNK - 1) };
 
-	if ((seq & 1) || m->ip != at->ip || m->start != at->frame0 || m->gen != text_gen || next_stack - id >= HT_STACK_WINDOW)
+	if ((seq & 1) || m->ip != at->ip || m->start != at->frame0 || m->gen != *(volatile u64 *)&text_gen ||
+	    next_stack - id >= HT_STACK_WINDOW || !check.chunk || !memo_words_stand(pos))
 		return 0;
 	if (m->bp_used && m->bp != at->bp - at->sp)
 		return 0;
 	if (span > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, span, (void *)at->sp))
 		return 0;
-	bpf_loop(m->nr / 4, memo_check_turn, &check, 0);
-	/* Not overwritten meanwhile by another CPU. */
+	bpf_loop(nr / 4, memo_check_turn, &check, 0);
+	/* Neither the memo nor its words were overwritten meanwhile by another CPU. */
 	barrier();
-	return !check.bad && *(volatile u32 *)&m->seq == seq ? id : 0;
+	return !check.bad && memo_words_stand(pos) && *(volatile u32 *)&m->seq == seq ? id : 0;
+}
+
+static __always_inline struct memo *memo_way(u64 key, u32 way)
+{
+	u32 index = ((u32)key & memo_sets_mask) * HT_MEMO_WAYS + way;
+
+	return bpf_map_lookup_elem(&memos, &index);
 }
 
 static __always_inline u32 memo_find(struct scratch *s, const struct stack_start *at, u64 key)
 {
-	u32 set_nr = (u32)key & memo_sets_mask;
-	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &set_nr);
+	for (u32 way = 0; way < HT_MEMO_WAYS; way++) {
+		struct memo *m = memo_way(key, way);
+		u32 id;
 
-	for (u32 way = 0; set && way < HT_MEMO_WAYS; way++) {
-		u32 index = set_nr * HT_MEMO_WAYS + way, id;
-		struct memo *m;
-
-		if (set->key[way] != key)
+		if (!m || m->key != key)
 			continue;
-		m = bpf_map_lookup_elem(&memos, &index);
-		id = m ? memo_try(m, s, at) : 0;
+		id = memo_try(m, s, at);
 		if (id)
 			return id;
 	}
@@ -197,39 +227,80 @@ static __always_inline u32 memo_find(struct scratch *s, const struct stack_start
 }
 
 /* The number of words becomes a multiple of four. */
-static __always_inline void memo_pad(struct memo *m)
+static __always_inline void memo_pad(struct memo_draft *m)
 {
 	for (int i = 0; i < 3; i++) {
 		u32 n = m->nr;
 
 		if (!(n & 3) || n >= HT_MEMO_WORDS)
 			return;
-		m->off[n] = m->off[0];
-		m->val[n] = m->val[0];
+		m->words[n] = m->words[0];
 		m->nr = n + 1;
 	}
 }
 
-static __always_inline void memo_keep(struct memo *from, u64 key)
+/* Puts the words into the store. */
+static __always_inline int memo_place(struct memo_draft *from, u64 *pos_ret)
 {
-	u32 set_nr = (u32)key & memo_sets_mask, way, index;
-	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &set_nr);
-	struct memo *m;
+	struct memo_chunk *chunk;
+	u32 nr = from->nr;
+	u64 pos;
 
-	if (!set)
+	barrier_var(nr);
+	if (nr > HT_MEMO_WORDS)
+		return -1;
+	pos = __sync_fetch_and_add(&memo_pos, nr);
+	chunk = memo_chunk_at(pos);
+	if (!chunk)
+		return -1;
+	bpf_probe_read_kernel(&chunk->words[pos & (HT_MEMO_CHUNK - 1)], nr * 8, from->words);
+	*pos_ret = pos;
+	return 0;
+}
+
+static __always_inline int memo_is_dead(const struct memo *m)
+{
+	return !m->key || m->gen != *(volatile u64 *)&text_gen || !memo_words_stand(m->pos);
+}
+
+/* The one to give way: a dead one if there is one, else any. */
+static __always_inline struct memo *memo_victim(u64 key)
+{
+	struct memo *m = NULL;
+
+	for (u32 way = 0; way < HT_MEMO_WAYS; way++) {
+		m = memo_way(key, way);
+		if (!m || memo_is_dead(m))
+			return m;
+	}
+	STACK_COUNT(evictions);
+	return memo_way(key, bpf_get_prandom_u32() & (HT_MEMO_WAYS - 1));
+}
+
+static __always_inline void memo_keep(struct memo_draft *from, const struct stack_start *at, u64 gen, u32 id, u64 key)
+{
+	struct memo *m;
+	u64 pos;
+	u32 seq;
+
+	if (memo_place(from, &pos))
 		return;
-	way = __sync_fetch_and_add(&set->next, 1) & (HT_MEMO_WAYS - 1);
-	index = set_nr * HT_MEMO_WAYS + way;
-	m = bpf_map_lookup_elem(&memos, &index);
+	m = memo_victim(key);
 	if (!m)
 		return;
-	from->seq = *(volatile u32 *)&m->seq | 1;
-	if (__sync_val_compare_and_swap(&m->seq, from->seq & ~1u, from->seq) & 1)
+	seq = *(volatile u32 *)&m->seq;
+	if ((seq & 1) || __sync_val_compare_and_swap(&m->seq, seq, seq + 1) != seq)
 		return; /* another CPU is writing it */
-	if (set->key[way])
-		STACK_COUNT(evictions);
-	bpf_probe_read_kernel(m, sizeof(*m), from);
-	set->key[way] = key;
+	m->key = key;
+	m->id = id;
+	m->ip = at->ip;
+	m->start = at->frame0;
+	m->gen = gen;
+	m->bp = from->bp;
+	m->pos = pos;
+	m->nr = (u16)from->nr;
+	m->bp_used = (u16)from->bp_used;
+	m->span = from->span;
 	__sync_fetch_and_add(&m->seq, 1);
 }
 
@@ -242,10 +313,10 @@ static long walk_turn(u32 turn, void *arg)
 	return walk_step(&s->walk, &s->memo, stacks_frames);
 }
 
-static __always_inline void walk_begin(struct scratch *s, const struct stack_start *at, u64 gen)
+static __always_inline void walk_begin(struct scratch *s, const struct stack_start *at)
 {
 	struct walk *w = &s->walk;
-	struct memo *m = &s->memo;
+	struct memo_draft *m = &s->memo;
 
 	w->ip = at->ip;
 	w->sp = w->sp0 = at->sp;
@@ -254,9 +325,6 @@ static __always_inline void walk_begin(struct scratch *s, const struct stack_sta
 	w->exact = !at->frame0;
 	w->ended = w->cut = w->no_memo = w->nr = 0;
 	w->ra_addr = at->ra_addr;
-	m->ip = at->ip;
-	m->start = at->frame0;
-	m->gen = gen;
 	m->bp_used = m->nr = m->span = 0;
 }
 
@@ -273,7 +341,7 @@ static __always_inline void walk_add_frame(struct walk *w, u64 ip)
 
 /* By frame pointers alone, the probed function's own is not set up or not any more; but the site knows where its return
  * address stands. */
-static __always_inline int walk_first_by_ra(struct walk *w, struct memo *m, u64 ra_addr)
+static __always_inline int walk_first_by_ra(struct walk *w, struct memo_draft *m, u64 ra_addr)
 {
 	u64 ra;
 
@@ -294,7 +362,8 @@ static __always_inline void walk_run(struct scratch *s, const struct stack_start
 	struct ht_texts *list = &texts[version & 1];
 	u64 gen = *(volatile u64 *)&text_gen;
 
-	walk_begin(s, at, gen);
+	w->gen = gen;
+	walk_begin(s, at);
 	w->list = version & 1;
 	if (list->gen != gen || !(list->confirmed || list->seq == *(volatile u64 *)&map_seq)) {
 		walk_cut(w, HT_CUT_STALE);
@@ -354,9 +423,8 @@ static __always_inline u32 stack_walk(struct scratch *s, const struct stack_star
 	}
 	if (!id)
 		return 0;
-	s->memo.id = id;
 	memo_pad(&s->memo);
-	memo_keep(&s->memo, key);
+	memo_keep(&s->memo, at, w->gen, id, key);
 	return id;
 }
 

@@ -34,21 +34,20 @@ struct {
 	__array(values, struct shard_map);
 } shards SEC(".maps");
 
-/* The stack words that an unwind rested on. Offsets in words from sp; a frame pointer's value is kept relative to sp. */
-#define MEMO_RELATIVE 0x8000
+/*
+ * The stack words that an unwind rested on. Each is kept in one word: its value's low 48 bits, which tell all of it (that
+ * is checked), its place in words from sp, and whether the value is kept relative to sp (frame pointers).
+ */
+#define MEMO_RELATIVE (1ULL << 63)
+#define MEMO_PLACE_SHIFT 48
 
-struct memo {
-	u32 seq; /* odd while it is written */
-	u32 id;
-	u64 ip, start; /* start: frame 0 where that is not ip */
-	u64 gen;
+struct memo_draft {
 	u64 bp;      /* relative to sp, if bp_used */
 	u32 bp_used; /* the rbp at the start was needed */
-	u32 nr;      /* words, a multiple of 4 */
+	u32 nr;      /* words */
 	u32 span;    /* bytes from sp on that hold them all */
 	u32 pad;
-	u16 off[HT_MEMO_WORDS];
-	u64 val[HT_MEMO_WORDS];
+	u64 words[HT_MEMO_WORDS];
 };
 
 enum bp_from { BP_START, BP_KNOWN, BP_SAVED, BP_GONE };
@@ -58,6 +57,7 @@ struct walk {
 	u64 sp0;
 	u64 bp_addr; /* BP_SAVED: where it stands */
 	u64 ra_addr; /* where ip was read */
+	u64 gen;     /* text_gen when it began */
 	u32 bp_from; /* enum bp_from */
 	u32 exact;   /* ip is an instruction's own address, not one behind a call */
 	u32 ended;   /* the outermost frame was reached */
@@ -133,17 +133,18 @@ static __always_inline int walk_cut(struct walk *w, u32 cause)
 }
 
 /* The memo will have to find this word at this place again. */
-static __always_inline void memo_add(struct walk *w, struct memo *m, u64 addr, u64 value, u16 relative)
+static __always_inline void memo_add(struct walk *w, struct memo_draft *m, u64 addr, u64 value, u64 relative)
 {
 	u64 off = addr - w->sp0;
 	u32 n = m->nr;
 
-	if (off >= HT_MEMO_SPAN || (off & 7) || n >= HT_MEMO_WORDS) {
+	if (relative)
+		value -= w->sp0;
+	if (off >= HT_MEMO_SPAN || (off & 7) || n >= HT_MEMO_WORDS || (u64)((s64)(value << 16) >> 16) != value) {
 		w->no_memo = 1;
 		return;
 	}
-	m->off[n] = (u16)(off >> 3) | relative;
-	m->val[n] = relative ? value - w->sp0 : value;
+	m->words[n] = relative | (off >> 3) << MEMO_PLACE_SHIFT | (value & ((1ULL << MEMO_PLACE_SHIFT) - 1));
 	m->nr = n + 1;
 	if (off + 8 > m->span)
 		m->span = (u32)off + 8;
@@ -157,7 +158,7 @@ static __always_inline int walk_read(struct walk *w, u64 addr, u64 *value)
 }
 
 /* A rule needs the frame pointer's value. */
-static __always_inline int walk_bp(struct walk *w, struct memo *m)
+static __always_inline int walk_bp(struct walk *w, struct memo_draft *m)
 {
 	switch (w->bp_from) {
 	case BP_START:
@@ -175,7 +176,7 @@ static __always_inline int walk_bp(struct walk *w, struct memo *m)
 	return 0;
 }
 
-static __always_inline int rule_cfa(struct walk *w, struct memo *m, const struct ht_rule *r, u64 *cfa)
+static __always_inline int rule_cfa(struct walk *w, struct memo_draft *m, const struct ht_rule *r, u64 *cfa)
 {
 	u64 addr;
 
@@ -203,7 +204,7 @@ static __always_inline int rule_cfa(struct walk *w, struct memo *m, const struct
 }
 
 /* The frame pointer of the caller; its place may hang on the one of this frame. */
-static __always_inline int rule_bp(struct walk *w, struct memo *m, const struct ht_rule *r, u64 cfa)
+static __always_inline int rule_bp(struct walk *w, struct memo_draft *m, const struct ht_rule *r, u64 cfa)
 {
 	u64 from = cfa;
 
@@ -222,7 +223,7 @@ static __always_inline int rule_bp(struct walk *w, struct memo *m, const struct 
 	return 0;
 }
 
-static __always_inline int step_by_rule(struct walk *w, struct memo *m, const struct ht_rule *r)
+static __always_inline int step_by_rule(struct walk *w, struct memo_draft *m, const struct ht_rule *r)
 {
 	u64 cfa, ra;
 
@@ -259,7 +260,7 @@ static __always_inline int is_behind_call(u64 ra)
 	       (code[1] == 0xff && (code[2] & 0x38) == 0x10);
 }
 
-static __always_inline int step_by_fp(struct walk *w, struct memo *m)
+static __always_inline int step_by_fp(struct walk *w, struct memo_draft *m)
 {
 	u64 ra;
 
@@ -306,7 +307,7 @@ static __always_inline int step_past_trampoline(struct walk *w)
 }
 
 /* One frame onto the list, and the way to its caller. Non-zero: the walk is over. */
-static __always_inline int walk_step(struct walk *w, struct memo *m, u32 max_frames)
+static __always_inline int walk_step(struct walk *w, struct memo_draft *m, u32 max_frames)
 {
 	/* A return address may lie behind the last instruction of its function. */
 	u64 at = w->exact ? w->ip : w->ip - 1;

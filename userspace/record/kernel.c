@@ -22,7 +22,8 @@
 
 #define ATTACH_UPROBE_MULTI ((enum bpf_attach_type)48) /* BPF_TRACE_UPROBE_MULTI of Linux 6.6's headers, younger than Debian 12's */
 #define CONTROL_RING_NBYTES (1u << 20) /* 7,000 system calls between two looks */
-#define MEMO_SETS 1024u /* of HT_MEMO_WAYS: 11 MiB */
+#define MEMO_SETS 16384u  /* of HT_MEMO_WAYS, 64 bytes each: 4 MiB */
+#define MEMO_CHUNKS 512u /* 16 MiB: 65,536 memos of 32 frames */
 #define SCRATCHES_A_CPU 2 /* bpf/stack.bpf.h */
 #define INIT_PID_NS_INO 0xEFFFFFFCu /* PROC_PID_INIT_INO, the same on every kernel */
 
@@ -92,7 +93,8 @@ static void set_stacks(const struct kernel_opts *opts, struct kernel *k)
 	if (!opts->stacks)
 		return;
 	k->skel->rodata->memo_sets_mask = MEMO_SETS - 1;
-	bpf_map__set_max_entries(k->skel->maps.memo_sets, MEMO_SETS);
+	k->skel->rodata->memo_chunks_mask = MEMO_CHUNKS - 1;
+	bpf_map__set_max_entries(k->skel->maps.memo_chunks, MEMO_CHUNKS);
 	bpf_map__set_max_entries(k->skel->maps.memos, MEMO_SETS * HT_MEMO_WAYS);
 	bpf_map__set_max_entries(k->skel->maps.scratches, k->nr_cpus * SCRATCHES_A_CPU);
 }
