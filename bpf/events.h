@@ -193,6 +193,7 @@ enum {
 	HT_SHARDS_MAX = 256,
 	HT_PAGE_ROWS_MAX = 1 << 14, /* of one 64 KiB page */
 	HT_TEXTS_MAX = 1 << 12,     /* executable mappings of a process */
+	HT_TEXT_CHANGES = 256,      /* of them, that the recorder may find while it makes a list */
 	HT_MEMO_WORDS = 256,        /* stack words that a memo holds: return addresses, and the frame pointers that were needed */
 	HT_MEMO_SPAN = 32768,       /* bytes of stack that a memo may cover */
 	HT_MEMO_WAYS = 4,
@@ -265,11 +266,16 @@ struct ht_text {
 	__u32 pad;
 };
 
+/* Where code came or went: number `seq` stands at seq modulo HT_TEXT_CHANGES, once its seq says so. */
+struct ht_text_change {
+	__u64 seq, start, end;
+};
+
 /* All of them by address. Two lists, so that one is written while the other is read: see stack.bpf.h. */
 struct ht_texts {
 	__u64 gen; /* text_gen for which this list was made */
-	__u64 seq; /* map_seq for which it was made */
-	__u32 confirmed; /* no code was mapped between the look at the mappings and the list's coming into force */
+	__u64 seq; /* map_seq when the mappings were read */
+	__u32 confirmed; /* all that changed between the look at the mappings and the list's coming into force is in it */
 	__u32 nr;
 	struct ht_text texts[HT_TEXTS_MAX];
 };

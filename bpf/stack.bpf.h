@@ -18,10 +18,11 @@
  *   When code goes, or other code takes its place, its entry in the list becomes void and text_gen is raised inside the
  *   kernel, at the end of munmap, mmap or mremap: every memo is dead at once, and a walk that comes to that place is cut
  *   there, until the recorder has loaded what is there now.
- *   map_seq is raised with any such change and when code comes anywhere. The recorder reads it, then the mappings, writes
- *   the list that is not in force, brings it into force, and confirms it only if map_seq still stands: so no list counts
- *   that was made of mappings which changed before the kernel could watch them (for overlap with the list in force).
- *   Where neither holds, stacks are cut at once (HT_CUT_STALE).
+ *   map_seq is raised with any such change and when code comes anywhere, and the place is told (text_changes). The
+ *   recorder reads map_seq, then the mappings, writes the list that is not in force, brings it into force, and confirms it
+ *   once all places told since are void in it too: so no list counts that was made of mappings which changed before the
+ *   kernel could look after it.
+ *   Until then stacks are cut at once (HT_CUT_STALE).
  * A new stack's frames travel before its number is used, and a memo is kept only if they found room in the ring.
  */
 #ifndef HEAPTAPE_STACK_BPF_H
@@ -483,6 +484,17 @@ static __always_inline int texts_void(struct ht_texts *l, u64 start, u64 end)
 	return found;
 }
 
+/* Tells the recorder, which may be making a list from mappings that it read before. */
+static __always_inline void text_tell(u64 start, u64 end)
+{
+	u64 seq = __sync_fetch_and_add(&map_seq, 1) + 1;
+	struct ht_text_change *c = &text_changes[seq & (HT_TEXT_CHANGES - 1)];
+
+	c->start = start;
+	c->end = end;
+	__sync_lock_test_and_set(&c->seq, seq);
+}
+
 /* Code was mapped there, or what was there has gone. */
 static __always_inline void text_changed(u64 start, u64 end, int comes)
 {
@@ -491,12 +503,12 @@ static __always_inline void text_changed(u64 start, u64 end, int comes)
 	u64 gen;
 
 	if (comes)
-		__sync_fetch_and_add(&map_seq, 1);
+		text_tell(start, end);
 	found = texts_void(list, start, end);
 	if (!found)
 		return;
 	if (!comes)
-		__sync_fetch_and_add(&map_seq, 1);
+		text_tell(start, end);
 	gen = __sync_fetch_and_add(&text_gen, 1) + 1;
 	/* All memos are dead. The list, which knows of the change, is not. */
 	if (found > 0 && list->gen == gen - 1)
@@ -506,7 +518,7 @@ static __always_inline void text_changed(u64 start, u64 end, int comes)
 /* A new program: nothing of the old one counts. */
 static __always_inline void text_all_gone(void)
 {
-	__sync_fetch_and_add(&map_seq, 1);
+	text_tell(0, ~0ULL >> 1);
 	__sync_fetch_and_add(&text_gen, 1);
 }
 

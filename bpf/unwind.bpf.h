@@ -17,6 +17,7 @@
 struct ht_texts texts[2] SEC(".bss.unwind");
 struct ht_page pages[HT_PAGES_MAX] SEC(".bss.unwind");
 struct ht_rule rules[HT_RULES_MAX] SEC(".bss.unwind");
+struct ht_text_change text_changes[HT_TEXT_CHANGES] SEC(".bss.unwind");
 
 /* Inner maps are made as they are needed. */
 struct shard_map {
@@ -315,9 +316,8 @@ static __always_inline int walk_step(struct walk *w, struct memo_draft *m, u32 m
 	struct ht_rule *r;
 	u32 n = w->nr;
 
-	if (!t)
-		return walk_cut(w, HT_CUT_NO_CODE);
-	if (t->kind == HT_TEXT_TRAMPOLINE)
+	/* The trampoline's page is mapped by the kernel when it is first needed, which nobody tells. */
+	if (!t || t->kind == HT_TEXT_TRAMPOLINE)
 		return step_past_trampoline(w);
 	if (n >= max_frames || n >= HT_FRAMES_MAX)
 		return walk_cut(w, HT_CUT_MAX_FRAMES);

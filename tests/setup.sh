@@ -15,7 +15,7 @@ build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libdw-dev libca
        libxxhash-dev libcjson-dev zlib1g-dev pkg-config)
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
-tests=(python3-minimal sqlite3 libclang-rt-19-dev libcap2-bin util-linux procps binutils)
+tests=(python3-minimal sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils)
 
 case $word in
 build) want=("${build[@]}") ;;

@@ -288,6 +288,7 @@ void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)
 	*uk_ret = (struct unwind_kernel){ .texts = k->skel->bss_unwind->texts,
 					  .pages = k->skel->bss_unwind->pages,
 					  .rules = k->skel->bss_unwind->rules,
+					  .text_changes = k->skel->bss_unwind->text_changes,
 					  .texts_version = (uint64_t *)&k->skel->bss->texts_version,
 					  .text_gen = (uint64_t *)&k->skel->bss->text_gen,
 					  .map_seq = (uint64_t *)&k->skel->bss->map_seq,

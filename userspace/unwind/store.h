@@ -15,6 +15,7 @@ struct unwind_kernel {
 	struct ht_texts *texts; /* two */
 	struct ht_page *pages;
 	struct ht_rule *rules;
+	struct ht_text_change *text_changes;
 	uint64_t *texts_version, *text_gen, *map_seq;
 	uint32_t *texts_wanted;
 	int shards_fd; /* map of shards; -1: none, the shards are this process's own memory (tests) */

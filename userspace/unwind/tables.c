@@ -13,6 +13,7 @@
 #include "unwind/cache.h"
 
 #define OBJECTS_MAX 0xffff /* a frame has 16 bits for the number */
+#define CHANGE_SPINS_MAX 1000000
 #define VDSO_NBYTES_MAX (64u << 10)
 
 /* A file, as it was when it was first seen. Its descriptor stays open, so that its inode is not given to another. */
@@ -338,6 +339,44 @@ static int list_make(struct tables *t, const struct process *p, struct ht_texts 
 	return err;
 }
 
+/* What the kernel told between two numbers becomes void in the list, as it would have in force. False: more was told
+ * than is kept. */
+static bool apply_changes(const struct tables *t, struct ht_texts *list, uint64_t from, uint64_t to)
+{
+	if (to - from >= HT_TEXT_CHANGES)
+		return false;
+	for (uint64_t seq = from + 1; seq <= to; seq++) {
+		const struct ht_text_change *c = &t->uk.text_changes[seq % HT_TEXT_CHANGES];
+
+		/* The number was taken, but its place may not be written yet. */
+		for (int spin = 0; __atomic_load_n(&c->seq, __ATOMIC_SEQ_CST) != seq; spin++)
+			if (spin == CHANGE_SPINS_MAX)
+				return false;
+		for (uint32_t i = 0; i < list->nr; i++)
+			if (list->texts[i].start < c->end && list->texts[i].end > c->start)
+				list->texts[i].end = list->texts[i].start;
+	}
+	return true;
+}
+
+/* The list, which is in force now, holds for all that has changed since it was made. */
+static void list_confirm(const struct tables *t, struct ht_texts *list)
+{
+	uint64_t seq = list->seq, gen, now;
+
+	for (;;) {
+		gen = __atomic_load_n(t->uk.text_gen, __ATOMIC_SEQ_CST);
+		now = __atomic_load_n(t->uk.map_seq, __ATOMIC_SEQ_CST);
+		if (!apply_changes(t, list, seq, now))
+			return; /* it stays as it is, and is made anew */
+		__atomic_store_n(&list->gen, gen, __ATOMIC_SEQ_CST);
+		if (now == seq && gen == __atomic_load_n(t->uk.text_gen, __ATOMIC_SEQ_CST))
+			break;
+		seq = now;
+	}
+	__atomic_store_n(&list->confirmed, 1, __ATOMIC_SEQ_CST);
+}
+
 int tables_update(struct tables *t, const struct process *p, bool *changed_ret)
 {
 	struct ht_texts *old = list_in_force(t), *list = &t->uk.texts[(*t->uk.texts_version + 1) & 1];
@@ -354,8 +393,7 @@ int tables_update(struct tables *t, const struct process *p, bool *changed_ret)
 		return err;
 	*changed_ret = lists_differ(old, list);
 	__atomic_fetch_add(t->uk.texts_version, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(t->uk.map_seq, __ATOMIC_SEQ_CST) == list->seq)
-		__atomic_store_n(&list->confirmed, 1, __ATOMIC_SEQ_CST);
+	list_confirm(t, list);
 	t->totals.updates++;
 	return 0;
 }
@@ -364,7 +402,7 @@ bool tables_are_stale(const struct tables *t)
 {
 	const struct ht_texts *list = list_in_force(t);
 
-	return list->gen != __atomic_load_n(t->uk.text_gen, __ATOMIC_SEQ_CST) ||
+	return !t->totals.updates || list->gen != __atomic_load_n(t->uk.text_gen, __ATOMIC_SEQ_CST) ||
 	       list->seq != __atomic_load_n(t->uk.map_seq, __ATOMIC_SEQ_CST);
 }
 
