@@ -79,8 +79,11 @@ void *truth_malloc(size_t size)
 {
 	uint64_t pcs[STACK_LOG_FRAMES];
 	uint32_t nr = 0, sample;
-	void *p = malloc(size);
+	void *p;
 
+	/* No size twice, so that an event that was lost is not taken for the one before it. */
+	size += log_ ? log_->nr_samples : 0;
+	p = malloc(size);
 	if (!log_)
 		return p;
 	pcs[nr++] = (uint64_t)(uintptr_t)__builtin_return_address(0);
