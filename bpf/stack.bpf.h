@@ -324,7 +324,8 @@ static __always_inline void walk_begin(struct scratch *s, const struct stack_sta
 	w->bp = at->bp;
 	w->bp_from = BP_START;
 	w->exact = !at->frame0;
-	w->ended = w->cut = w->no_memo = w->nr = 0;
+	w->ended = w->cut = w->no_memo = w->nr = w->text = 0;
+	w->window_addr = ~0ULL;
 	w->ra_addr = at->ra_addr;
 	m->bp_used = m->nr = m->span = 0;
 }
@@ -332,7 +333,7 @@ static __always_inline void walk_begin(struct scratch *s, const struct stack_sta
 /* A frame known beforehand, from which nothing is to be unwound. */
 static __always_inline void walk_add_frame(struct walk *w, u64 ip)
 {
-	struct ht_text *t = text_find(w->list, ip);
+	struct ht_text *t = text_find(w->list, ip, &w->text);
 
 	if (!t)
 		return;

@@ -51,6 +51,9 @@ struct memo_draft {
 	u64 words[HT_MEMO_WORDS];
 };
 
+/* A piece of stack is read at once: a read of 2 KiB costs little more than two of a word. */
+#define WINDOW_NBYTES 2048
+
 enum bp_from { BP_START, BP_KNOWN, BP_SAVED, BP_GONE };
 
 struct walk {
@@ -66,8 +69,10 @@ struct walk {
 	u32 no_memo;
 	u32 list;    /* index of texts */
 	u32 nr;
-	u32 pad;
+	u32 text; /* index of the last frame's mapping: the next frame most often lies in the same */
+	u64 window_addr; /* where window was read; ~0: nowhere yet */
 	u64 frames[HT_FRAMES_MAX];
+	u64 window[WINDOW_NBYTES / 8];
 };
 
 /* All ones if a < b; both below 2^63. */
@@ -79,18 +84,21 @@ static __always_inline u64 mask_below(u64 a, u64 b)
 	return (u64)(d >> 63);
 }
 
-static __always_inline struct ht_text *text_find(u32 list, u64 ip)
+static __always_inline struct ht_text *text_find(u32 list, u64 ip, u32 *last)
 {
 	struct ht_texts *l = &texts[list & 1];
 	u32 base = 0, n = l->nr;
-	struct ht_text *t;
+	struct ht_text *t = &l->texts[*last & (HT_TEXTS_MAX - 1)];
 
+	if (ip >= t->start && ip < t->end)
+		return t;
 	for (int i = 0; i < 12; i++) { /* 2^12: HT_TEXTS_MAX */
 		u32 half = n >> 1;
 
 		base += half & (u32)mask_below(l->texts[(base + half) & (HT_TEXTS_MAX - 1)].start, ip + 1);
 		n -= half;
 	}
+	*last = base;
 	t = &l->texts[base & (HT_TEXTS_MAX - 1)];
 	return ip >= t->start && ip < t->end ? t : NULL;
 }
@@ -153,6 +161,20 @@ static __always_inline void memo_add(struct walk *w, struct memo_draft *m, u64 a
 
 static __always_inline int walk_read(struct walk *w, u64 addr, u64 *value)
 {
+	u64 off = addr - w->window_addr;
+
+	if (off >= WINDOW_NBYTES && !(addr & 7) && !bpf_probe_read_user(w->window, WINDOW_NBYTES, (void *)addr)) {
+		w->window_addr = addr;
+		off = 0;
+	}
+	if (off < WINDOW_NBYTES && !(off & 7)) {
+		u32 word = (u32)off / 8;
+
+		barrier_var(word); /* or clang takes off itself, whose bounds the verifier does not see */
+		*value = w->window[word & (WINDOW_NBYTES / 8 - 1)];
+		return 0;
+	}
+	/* Near the stack's end. */
 	if (!bpf_probe_read_user(value, sizeof(*value), (void *)addr))
 		return 0;
 	return walk_cut(w, HT_CUT_UNREADABLE);
@@ -312,7 +334,7 @@ static __always_inline int walk_step(struct walk *w, struct memo_draft *m, u32 m
 {
 	/* A return address may lie behind the last instruction of its function. */
 	u64 at = w->exact ? w->ip : w->ip - 1;
-	struct ht_text *t = text_find(w->list, at);
+	struct ht_text *t = text_find(w->list, at, &w->text);
 	struct ht_rule *r;
 	u32 n = w->nr;
 

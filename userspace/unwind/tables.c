@@ -280,6 +280,8 @@ static int list_fill(struct tables *t, const struct process *p, const struct map
 			break; /* what lies above is code that is not known */
 		list->texts[nr++] = text;
 	}
+	if (!nr)
+		list->texts[0] = (struct ht_text){ 0 }; /* a search ends there in any case */
 	list->nr = nr;
 	return 0;
 }
