@@ -85,7 +85,7 @@ __u64 memo_pos; /* words placed so far */
 
 struct scratch {
 	u32 busy;
-	u32 pad;
+	u32 raw_nbytes; /* that raw holds, from sp on */
 	struct walk walk;
 	struct memo_draft memo;
 	struct {
@@ -135,14 +135,45 @@ static __always_inline void scratch_release(struct scratch *s)
 
 /* ---- the memo ---- */
 
-static __always_inline u64 memo_key(const struct stack_start *at)
-{
-	u64 ra = 0, k;
+/*
+ * The key must tell stacks apart that begin alike (all calls of a wrapper of malloc), so it takes in some return addresses
+ * further out. Where they stand follows, for most frames, from the return address before: that much of the rows is kept
+ * at hand here. It is a guess for the key's sake only; what the memo says is verified in any case.
+ */
+#define KEY_FRAMES 8
+#define FRAME_SIZES 8192
 
-	if (at->ra_addr)
-		bpf_probe_read_user(&ra, sizeof(ra), (void *)at->ra_addr);
+__u64 frame_sizes[FRAME_SIZES]; /* return address | frame's words << 48 */
+
+static __always_inline __u64 *frame_size_at(u64 ra)
+{
+	return &frame_sizes[(ra * 0x9E3779B97F4A7C15ULL >> 40) & (FRAME_SIZES - 1)];
+}
+
+/* The piece of the stack that most memos need all of; the first bytes of raw hold it, if it could be read. */
+#define FIRST_NBYTES 2048
+
+static __always_inline u64 memo_key(struct scratch *s, const struct stack_start *at)
+{
 	/* Of the stack pointer only what threads with equal stacks have in common. */
-	k = (at->ip ^ at->frame0) * 0x9E3779B97F4A7C15ULL + ra * 0xC2B2AE3D27D4EB4FULL + (at->sp & 0xfffff) * 0xD6E8FEB86659FD93ULL;
+	u64 k = (at->ip ^ at->frame0) * 0x9E3779B97F4A7C15ULL + (at->sp & 0xfffff) * 0xD6E8FEB86659FD93ULL;
+	u64 place = at->ra_addr ? (at->ra_addr - at->sp) / 8 : FIRST_NBYTES / 8;
+
+	s->raw_nbytes = bpf_probe_read_user(s->raw, FIRST_NBYTES, (void *)at->sp) ? 0 : FIRST_NBYTES;
+	if (at->frame0)
+		place = (*frame_size_at(at->ip) >> 48) - 1;
+	for (int i = 0; i < KEY_FRAMES; i++) {
+		u64 ra, size;
+
+		if (place >= s->raw_nbytes / 8)
+			break;
+		ra = s->raw[place & (FIRST_NBYTES / 8 - 1)];
+		k = (k ^ k >> 29 ^ ra) * 0xC2B2AE3D27D4EB4FULL;
+		size = *frame_size_at(ra);
+		if ((size & ((1ULL << 48) - 1)) != ra)
+			break;
+		place += size >> 48;
+	}
 	k ^= k >> 32;
 	return k ? k : 1;
 }
@@ -197,8 +228,11 @@ static __always_inline u32 memo_try(struct memo *m, struct scratch *s, const str
 		return 0;
 	if (m->bp_used && m->bp != at->bp - at->sp)
 		return 0;
-	if (span > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, span, (void *)at->sp))
-		return 0;
+	if (span > s->raw_nbytes) {
+		if (span > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, span, (void *)at->sp))
+			return 0;
+		s->raw_nbytes = span;
+	}
 	bpf_loop(nr / 4, memo_check_turn, &check, 0);
 	/* Neither the memo nor its words were overwritten meanwhile by another CPU. */
 	barrier();
@@ -310,8 +344,15 @@ static __always_inline void memo_keep(struct memo_draft *from, const struct stac
 static long walk_turn(u32 turn, void *arg)
 {
 	struct scratch *s = *(struct scratch **)arg;
+	struct walk *w = &s->walk;
+	u64 ip = w->ip, sp = w->sp, words;
+	long over = walk_step(w, &s->memo, stacks_frames);
 
-	return walk_step(&s->walk, &s->memo, stacks_frames);
+	/* How far the next return address lies behind this one. */
+	words = (w->sp - sp) / 8;
+	if (!over && words && words < 1 << 15)
+		*frame_size_at(ip) = ip | words << 48;
+	return over;
 }
 
 static __always_inline void walk_begin(struct scratch *s, const struct stack_start *at)
@@ -444,7 +485,7 @@ __noinline int stack_capture(const struct stack_start *at)
 		STACK_COUNT(cut[HT_CUT_BUSY]);
 		return 0;
 	}
-	key = memo_key(at);
+	key = memo_key(s, at);
 	id = memo_find(s, at, key);
 	if (id)
 		STACK_COUNT(hits);
