@@ -13,7 +13,7 @@
 #define HEAPTAPE_ALLOC_BPF_H
 
 #include "cond.bpf.h"
-#include "ring.bpf.h"
+#include "stack.bpf.h"
 
 /* The bounds of what an allocator puts on the stack between a call and a call inside it, and of one thread's stack. */
 #define NESTED_STACK_MAX 65536
@@ -26,6 +26,7 @@ struct open_call {
 	u64 sp0; /* address of the call's return address: names the frame */
 	u64 size, old, align, ptr;
 	u64 ra;  /* return address, where the call may end by a tail jump; else 0 */
+	u64 ip;  /* of the site where it began */
 	u32 seq; /* thread_state.seq when the call began */
 	u16 site, func;
 	u8 obj;
@@ -237,6 +238,7 @@ static __always_inline int call_open(const struct hit *hit, u8 lost)
 	o->ptr = loc_value(&site->ptr, hit->r, 0);
 	o->ra = site->flags & HT_SITE_MAY_TAIL ? user_word(hit->sp0) : 0;
 	o->seq = t->seq;
+	o->ip = hit->r[16];
 	o->site = hit->site_nr;
 	o->func = site->func;
 	o->obj = site->obj;
@@ -278,7 +280,27 @@ static __always_inline void result_note(const struct hit *hit, u64 addr)
 		t->free_valid = 0;
 }
 
-static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, u64 old, u64 align)
+/* A check of plans, in another process. */
+static __always_inline int hit_is_check(const struct hit *hit)
+{
+	return hit->site->obj == HT_OBJECTS_MAX - 1;
+}
+
+/* The stack of the call at hand. One that has returned already began at `began_ip`. */
+static __always_inline u32 hit_stack(const struct hit *hit, u64 began_ip)
+{
+	struct stack_start at = { .ip = hit->r[16], .sp = hit->r[4], .bp = hit->r[5] };
+
+	if (!stacks_mode || hit_is_check(hit))
+		return 0;
+	if (hit->site->ra_off < 0)
+		at.frame0 = began_ip;
+	else
+		at.ra_addr = hit->sp0;
+	return (u32)stack_capture(&at);
+}
+
+static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, u64 old, u64 align, u32 stack)
 {
 	if (!old && !align && kind != KIND_REALLOC) {
 		struct ht_ev_alloc *e = ring_reserve(sizeof(*e));
@@ -288,7 +310,7 @@ static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, 
 		head_fill(&e->h, HT_EV_ALLOC, 0, site_nr);
 		e->addr = addr;
 		e->size = size;
-		e->stack = 0;
+		e->stack = stack;
 		e->pad = 0;
 		ring_submit(e);
 	} else {
@@ -301,7 +323,7 @@ static __always_inline int alloc_emit(u16 site_nr, u8 kind, u64 addr, u64 size, 
 		e->size = size;
 		e->old = old;
 		e->align = align;
-		e->stack = 0;
+		e->stack = stack;
 		e->pad = 0;
 		ring_submit(e);
 	}
@@ -328,7 +350,7 @@ static __always_inline void call_finish(const struct hit *hit, struct open_call 
 	began = bpf_map_lookup_elem(&sites, &nr);
 	if (!began)
 		return;
-	if (alloc_emit(o->site, began->kind, addr, size, o->old, o->align))
+	if (alloc_emit(o->site, began->kind, addr, size, o->old, o->align, hit_stack(hit, o->ip)))
 		count_lost(HT_LOSS_RING_FULL, 1);
 }
 
@@ -462,12 +484,32 @@ static __always_inline int free_is_own(const struct hit *hit)
 	return 0;
 }
 
+/* Room for a free's record; with its stack already in, if frees carry one. */
+static __always_inline struct ht_ev_free *free_reserve(const struct hit *hit, u8 *type)
+{
+	struct ht_ev_free_at *e;
+	u32 stack;
+
+	*type = HT_EV_FREE;
+	if (!stacks_frees || hit_is_check(hit))
+		return ring_reserve(sizeof(struct ht_ev_free));
+	stack = hit_stack(hit, 0);
+	e = ring_reserve(sizeof(*e));
+	if (!e)
+		return NULL;
+	*type = HT_EV_FREE_AT;
+	e->stack = stack;
+	e->pad = 0;
+	return &e->f;
+}
+
 static __always_inline void role_free(const struct hit *hit)
 {
 	struct thread_state *t = hit->thread;
 	u64 addr = loc_value(&hit->site->ptr, hit->r, 0);
 	struct ht_ev_free *e;
 	int inner;
+	u8 type;
 
 	if (!addr)
 		return;
@@ -476,9 +518,10 @@ static __always_inline void role_free(const struct hit *hit)
 		return;
 	}
 	inner = free_is_inner(hit, addr);
-	e = ring_reserve(sizeof(*e));
+	e = free_reserve(hit, &type);
 	if (e) {
-		head_fill(&e->h, HT_EV_FREE, inner && !t->free_lost ? HT_EVF_INNER : 0, hit->site_nr);
+		head_fill(&e->h, type, inner && !t->free_lost ? HT_EVF_INNER : 0,
+			  hit->site_nr);
 		e->addr = addr;
 		e->size = size_value(hit->site, hit->r, 0);
 		ring_submit(e);
@@ -542,7 +585,7 @@ static __always_inline void role_one_alloc(const struct hit *hit)
 	}
 	result_note(hit, addr);
 	if (alloc_emit(hit->site_nr, site->kind, addr, size_value(site, hit->r, 0), loc_value(&site->old, hit->r, 0),
-		       loc_value(&site->align, hit->r, 0)))
+		       loc_value(&site->align, hit->r, 0), hit_stack(hit, 0)))
 		count_lost(HT_LOSS_RING_FULL, 1);
 }
 

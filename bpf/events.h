@@ -114,6 +114,8 @@ enum ht_event_type {
 	HT_EV_FAULT = 9,  /* struct ht_ev_free; addr: the page's address */
 	HT_EV_EXEC = 10,  /* struct ht_ev_thread */
 	HT_EV_FORK = 11,  /* struct ht_ev_thread: the target made a child process, sub: its pid */
+	HT_EV_STACK = 12, /* struct ht_ev_stack: a stack not seen before, ahead of the first record that names it */
+	HT_EV_FREE_AT = 13, /* struct ht_ev_free_at: HT_EV_FREE with a stack */
 };
 
 enum ht_event_flag {
@@ -151,6 +153,12 @@ struct ht_ev_free {
 	__u64 addr, size;
 };
 
+struct ht_ev_free_at {
+	struct ht_ev_free f;
+	__u32 stack;
+	__u32 pad;
+};
+
 struct ht_ev_steer {
 	struct ht_ev_head h;
 	__u64 arg0, arg1;
@@ -185,6 +193,124 @@ struct ht_counters {
 	__u64 nested;  /* calls of wrappers, and calls inside a call, that made no record */
 	__u64 traps[HT_TRAP_NR]; /* times a site was reached; HT_TRAP_SHARED: together with another, so no trap */
 	__u64 other_lost; /* records that are no calls (faults, mappings, threads) and found no room */
+};
+
+/* ---- stacks: what user space lays down to unwind by, and what comes back ---- */
+
+enum {
+	HT_FRAMES_MAX = 512,        /* --max-frames may ask for as many */
+	HT_STACK_WINDOW = 1 << 22,  /* a memo this many stacks old is not used any more, so that its number can be forgotten */
+	HT_RULES_MAX = 1 << 14,     /* different rules of all objects together */
+	HT_PAGES_MAX = 1 << 15,     /* 64 KiB pages of code of all objects together: 2 GiB */
+	HT_SHARD_ROWS = 1 << 15,    /* rows of one inner map, 128 KiB */
+	HT_SHARDS_MAX = 256,
+	HT_PAGE_ROWS_MAX = 1 << 14, /* of one 64 KiB page */
+	HT_TEXTS_MAX = 1 << 12,     /* executable mappings of a process */
+	HT_TEXT_CHANGES = 256,      /* of them, that the recorder may find while it makes a list */
+	HT_MEMO_WORDS = 256,        /* stack words that a memo holds: return addresses, and the frame pointers that were needed */
+	HT_MEMO_SPAN = 32768,       /* bytes of stack that a memo may cover */
+	HT_MEMO_WAYS = 4,
+	HT_MEMO_CHUNK = 4096,       /* words that a piece of the memos' store holds */
+	HT_FRAME_SHIFT = 48,        /* a frame is object number << 48 | offset in its file; object 0: an address */
+};
+
+enum ht_stacks_mode { HT_STACKS_NONE, HT_STACKS_EH, HT_STACKS_FP };
+
+/* Why a stack ends before its outermost frame. On the tape only as counts: append, never renumber. */
+enum ht_cut {
+	HT_CUT_NONE,
+	HT_CUT_MAX_FRAMES, /* --max-frames */
+	HT_CUT_STALE,      /* code was mapped or unmapped, and its tables were not there yet */
+	HT_CUT_NO_CODE,    /* a return address in no known code */
+	HT_CUT_NO_ROW,     /* code of a file whose .eh_frame does not cover it */
+	HT_CUT_RULE,       /* a rule that is not understood, or needs a register that is not known any more */
+	HT_CUT_UNREADABLE, /* the stack could not be read */
+	HT_CUT_FP,         /* code without tables, and the frame pointer does not lead to a call */
+	HT_CUT_BUSY,       /* other stacks are being walked on this CPU */
+	HT_CUT_NR,
+};
+
+/* Where the frame's CFA, its caller's rbp and its return address stand. */
+enum ht_cfa {
+	HT_CFA_NONE,     /* the stack is cut here; cfa_off: enum ht_cut */
+	HT_CFA_SP,       /* rsp + cfa_off */
+	HT_CFA_BP,       /* rbp + cfa_off */
+	HT_CFA_SP_DEREF, /* the word at rsp + cfa_off, plus cfa_add */
+	HT_CFA_BP_DEREF,
+	HT_CFA_FP,       /* no row, but much code without one (an interpreter's blob): by frame pointer where that verifies */
+	HT_CFA_PLT,      /* rsp + cfa_off, and 8 more from byte cfa_add of a 16-byte PLT entry on */
+};
+enum ht_bp { HT_BP_SAME, HT_BP_CFA, HT_BP_BP, HT_BP_SP, HT_BP_LOST }; /* saved at bp_off from there */
+enum ht_ra { HT_RA_CFA, HT_RA_SP, HT_RA_END };                        /* at ra_off from there; END: the outermost frame */
+enum ht_rule_flag { HT_RULE_SIGNAL = 1 };                             /* the caller was interrupted, it did not call */
+
+struct ht_rule {
+	__s32 cfa_off, cfa_add;
+	__s16 bp_off, ra_off;
+	__u8 cfa, bp, ra, flags;
+};
+
+/* Rows of 64 KiB of code: low 16 bits of the address from which on a rule holds, rule << 16. The first row's address is
+ * 0, so a search never leaves the page. */
+struct ht_page {
+	__u32 row; /* shard * HT_SHARD_ROWS + index; a page does not cross a shard's end */
+	__u32 nr;
+};
+
+struct ht_shard {
+	__u32 rows[HT_SHARD_ROWS];
+};
+
+enum ht_text_kind {
+	HT_TEXT_ROWS,
+	HT_TEXT_FP,         /* no tables: by frame pointer, where that verifies */
+	HT_TEXT_TRAMPOLINE, /* the kernel's, for return probes: stands in the place of a return address */
+};
+
+/* An executable mapping. */
+struct ht_text {
+	__u64 start, end;
+	__u64 offset;     /* of start in the file */
+	__u64 vaddr;      /* of start in the object, counted from its first page's start */
+	__u32 first_page; /* index of the object's first page */
+	__u32 nr_pages;
+	__u16 object;
+	__u16 kind; /* enum ht_text_kind */
+	__u32 pad;
+};
+
+/* Where code came or went: number `seq` stands at seq modulo HT_TEXT_CHANGES, once its seq says so. */
+struct ht_text_change {
+	__u64 seq, start, end;
+};
+
+/* All of them by address. Two lists, so that one is written while the other is read: see stack.bpf.h. */
+struct ht_texts {
+	__u64 gen; /* text_gen for which this list was made */
+	__u64 seq; /* map_seq when the mappings were read */
+	__u32 confirmed; /* all that changed between the look at the mappings and the list's coming into force is in it */
+	__u32 nr;
+	struct ht_text texts[HT_TEXTS_MAX];
+};
+
+/* Behind it stand nr frames of 64 bits, innermost first. */
+struct ht_ev_stack {
+	struct ht_ev_head h;
+	__u32 id;
+	__u16 nr;
+	__u8 cut; /* enum ht_cut */
+	__u8 pad;
+};
+
+/* One of these a CPU. */
+struct ht_stack_counters {
+	__u64 hits, misses; /* misses: walks */
+	__u64 evictions;    /* memos that were alive and gave way to others */
+	__u64 not_kept;     /* walks whose stack is too wide or too deep for a memo, or not to be relied on later */
+	__u64 lost;         /* new stacks for which the ring had no room: their calls go without */
+	__u64 frames;       /* of all walks */
+	__u64 cut[HT_CUT_NR]; /* walks cut short, by cause; events that hit such a memo are not counted again */
+	__u64 pad;
 };
 
 #endif

@@ -82,6 +82,21 @@ static __always_inline int map_enter(struct sys_enter_ctx *ctx, u32 call, const 
 	return 0;
 }
 
+/* What a call of these may do to listed code. */
+static __always_inline void map_change_text(const struct map_call *m, u32 call, s64 ret)
+{
+	if (!stacks_mode || (u64)ret >= -4096ULL)
+		return;
+	switch (call) {
+	case HT_MAP_MMAP: text_changed((u64)ret, (u64)ret + m->arg[1], m->arg[2] & PROT_EXEC_BIT); break;
+	case HT_MAP_MUNMAP: text_changed(m->arg[0], m->arg[0] + m->arg[1], 0); break;
+	case HT_MAP_MREMAP:
+		text_changed(m->arg[0], m->arg[0] + m->arg[1], 0);
+		text_changed((u64)ret, (u64)ret + m->arg[2], 0);
+		break;
+	}
+}
+
 static __always_inline int map_exit(struct sys_exit_ctx *ctx, u32 call)
 {
 	struct thread_state *t;
@@ -91,6 +106,7 @@ static __always_inline int map_exit(struct sys_exit_ctx *ctx, u32 call)
 	t = thread_get();
 	if (!t || t->map.nr != call + 1)
 		return 0;
+	map_change_text(&t->map, call, ctx->ret);
 	map_emit(&t->map, HT_EV_MAP_EXIT, ctx->ret);
 	/* arg[4] of mmap is the file; code from a file may bring an allocator. */
 	if (hold_child && call == HT_MAP_MMAP && (t->map.arg[2] & PROT_EXEC_BIT) && !(t->map.arg[3] & MAP_ANONYMOUS_BIT))
@@ -146,6 +162,7 @@ static __always_inline int process_execed(struct task_struct *task)
 {
 	if (!is_target())
 		return 0;
+	text_all_gone();
 	thread_emit(task, HT_EV_EXEC, 0, 0, task->comm);
 	if (hold_child)
 		bpf_send_signal(SIGSTOP_NR);

@@ -8,6 +8,7 @@
 #   sanitizers  the unit tests under address and undefined-behaviour sanitizers
 #   fuzz        libFuzzer on every reader (FUZZ_SECONDS each)
 #   truth       the tape against an independent recorder, on live programs
+#   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
@@ -15,6 +16,7 @@
 #   docs        help, manual pages, README
 #   bench       what recording costs, printed and not judged
 #   bench-capture  the same beside the least possible, the usual way to trace, and other tools
+#   bench-stacks  what call stacks cost, and beside heaptrack, printed and not judged
 # The live tests need root and are skipped, with the reason, without it.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -27,7 +29,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [limits]=120 [replay]=240
-	[golden]=60 [docs]=30 [bench]=600 [bench-capture]=900)
+	[golden]=60 [docs]=30 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900)
 full=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -103,6 +105,7 @@ word_fuzz() {
 }
 
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
+word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
@@ -110,6 +113,7 @@ word_golden() { bash "$ROOT/tests/golden.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
 # The tools to compare with are needed here alone.
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
+word_bench-stacks() { bash "$ROOT/tests/bench/stacks.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
 
 words=()
@@ -118,11 +122,11 @@ for word in "$@"; do
 done
 [ ${#words[@]} -gt 0 ] || words=(ci)
 case ${words[0]} in
-ci) words=(unit golden truth survive limits replay docs warnings sanitizers fuzz) ;;
+ci) words=(unit golden truth stacks survive limits replay docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 FUZZ_SECONDS=600
-	words=(unit golden truth survive limits replay docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive limits replay docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

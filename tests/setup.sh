@@ -12,11 +12,11 @@ word=${1:-demo}
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libcapstone-dev libzstd-dev
+build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libdw-dev libcapstone-dev libzstd-dev
        libxxhash-dev libcjson-dev zlib1g-dev pkg-config)
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
-tests=(python3-minimal sqlite3 libclang-rt-19-dev libcap2-bin util-linux procps binutils)
+tests=(python3-minimal sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils)
 bench=(heaptrack bpftrace)
 
 case $word in
@@ -32,13 +32,13 @@ name_packages_elsewhere() {
 	local id=$1
 	case $id in
 	*fedora* | *rhel* | *centos*)
-		say "install: dnf install cmake make gcc gcc-c++ clang libbpf-devel bpftool elfutils-libelf-devel capstone-devel" \
+		say "install: dnf install cmake make gcc gcc-c++ clang libbpf-devel bpftool elfutils-devel elfutils-libelf-devel capstone-devel" \
 			"libzstd-devel xxhash-devel cjson-devel zlib-devel redis jemalloc mimalloc gperftools-libs" ;;
 	*arch*)
-		say "install: pacman -S cmake make gcc clang libbpf bpf libelf capstone zstd xxhash cjson zlib redis" \
+		say "install: pacman -S cmake make gcc clang libbpf bpf elfutils capstone zstd xxhash cjson zlib redis" \
 			"jemalloc mimalloc gperftools" ;;
 	*suse*)
-		say "install: zypper install cmake make gcc gcc-c++ clang libbpf-devel bpftool libelf-devel" \
+		say "install: zypper install cmake make gcc gcc-c++ clang libbpf-devel bpftool libelf-devel libdw-devel" \
 			"libcapstone-devel libzstd-devel xxhash-devel cJSON-devel zlib-devel redis libjemalloc2 libtcmalloc4" ;;
 	*) say "install, under the names of your distribution: ${want[*]}" ;;
 	esac

@@ -16,10 +16,10 @@ static int choose(char *path, size_t path_nbytes)
 
 	if (given && *given)
 		len = strcmp(given, "off") ? snprintf(path, path_nbytes, "%s", given) : -1;
-	else if (geteuid() == 0)
-		len = snprintf(path, path_nbytes, "/var/cache/heaptape");
 	else if (xdg && *xdg == '/')
 		len = snprintf(path, path_nbytes, "%s/heaptape", xdg);
+	else if (geteuid() == 0)
+		len = snprintf(path, path_nbytes, "/var/cache/heaptape");
 	else
 		len = home && *home == '/' ? snprintf(path, path_nbytes, "%s/.cache/heaptape", home) : -1;
 	if (len < 0)

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* HEAPTAPE_CACHE, else /var/cache/heaptape for root, else $XDG_CACHE_HOME/heaptape or ~/.cache/heaptape; made if it is not
+/* HEAPTAPE_CACHE, else $XDG_CACHE_HOME/heaptape, else /var/cache/heaptape for root and ~/.cache/heaptape for others; made if it is not
  * there (mode 0700). -ENOENT: none is wanted (HEAPTAPE_CACHE=off) or none can be had; -ENAMETOOLONG; -EPERM: it is not the
  * user's own, or others may write to it. */
 int cache_dir(char *path, size_t path_nbytes);

@@ -11,6 +11,8 @@
 #include "message.h"
 #include "tape_open.h"
 
+#define CUT_PREFIX "stacks.cut." /* meta keys of stacks cut short, by cause */
+
 struct info {
 	const char *path;
 	struct tape_reader *tape;
@@ -136,13 +138,32 @@ static void add_lost(cJSON *root, const struct summary *s)
 		add_u64(causes, "other", s->lost_other);
 }
 
-static void add_stacks(cJSON *root, const struct summary *s)
+/* How the stacks were had, if the recorder lived to tell. */
+static void add_walks(cJSON *stacks, const struct tape_reader *r)
+{
+	static const char *const counts[] = { "hits",		"misses", "evictions", "not_kept", "lost",
+					      "walked_frames", "objects", "rows",      "rows_bytes" };
+	cJSON *cut = cJSON_AddObjectToObject(stacks, "cut");
+	const char *key, *value;
+	char name[64];
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		snprintf(name, sizeof(name), "stacks.%s", counts[i]);
+		add_number(stacks, counts[i], r, name);
+	}
+	for (size_t i = 0; tape_reader_meta_at(r, i, &key, &value); i++)
+		if (!strncmp(key, CUT_PREFIX, strlen(CUT_PREFIX)))
+			add_number(cut, key + strlen(CUT_PREFIX), r, key);
+}
+
+static void add_stacks(cJSON *root, const struct summary *s, const struct tape_reader *r)
 {
 	cJSON *stacks = cJSON_AddObjectToObject(root, "stacks");
 
 	add_u64(stacks, "unique", s->stacks);
 	add_u64(stacks, "events_with", s->events_with_stack);
 	add_u64(stacks, "truncated", s->stacks_truncated);
+	add_walks(stacks, r);
 }
 
 static void add_file(cJSON *root, const struct info *info)
@@ -178,7 +199,7 @@ static int print_json(const struct info *info)
 	add_lost(root, &info->sum);
 	add_u64(root, "unknown_frees", info->sum.unknown_frees);
 	add_u64(root, "implied_frees", info->sum.implied_frees);
-	add_stacks(root, &info->sum);
+	add_stacks(root, &info->sum, info->tape);
 	live = cJSON_AddObjectToObject(root, "live_at_end");
 	add_u64(live, "objects", info->sum.live_objects);
 	add_u64(live, "bytes", info->sum.live_nbytes);
@@ -279,6 +300,37 @@ static void print_truth(const struct info *info)
 	       s->unknown_frees, s->implied_frees, s->failed, s->nested);
 }
 
+static uint64_t walk_count(const struct tape_reader *r, const char *name)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "stacks.%s", name);
+	return tape_reader_meta_u64(r, key, 0);
+}
+
+static void print_walks(const struct tape_reader *r)
+{
+	uint64_t hits = walk_count(r, "hits"), misses = walk_count(r, "misses"), lost = walk_count(r, "lost");
+	const char *key, *value, *between = "            cut short ";
+	char a[HUMAN_MAX], b[HUMAN_MAX];
+
+	if (!(hits + misses))
+		return;
+	printf("            %.1f %% by memo, %s walked; %s memos gave way", 100.0 * (double)hits / (double)(hits + misses),
+	       human_count(a, misses), human_count(b, walk_count(r, "evictions")));
+	if (lost)
+		printf(", %s lost with a full ring", human_count(a, lost));
+	printf("\n");
+	for (size_t i = 0; tape_reader_meta_at(r, i, &key, &value); i++) {
+		if (strncmp(key, CUT_PREFIX, strlen(CUT_PREFIX)) != 0 || !strcmp(value, "0"))
+			continue;
+		printf("%s%s %s", between, key + strlen(CUT_PREFIX), value);
+		between = ", ";
+	}
+	if (*between == ',')
+		printf("\n");
+}
+
 static void print_sizes(const struct info *info)
 {
 	const struct summary *s = &info->sum;
@@ -289,6 +341,7 @@ static void print_sizes(const struct info *info)
 	       human_count(b, s->live_objects), human_nbytes(c, s->peak_nbytes));
 	printf("stacks      %" PRIu32 " different, on %s events, %" PRIu32 " truncated\n", s->stacks,
 	       human_count(a, s->events_with_stack), s->stacks_truncated);
+	print_walks(info->tape);
 	printf("file        %s in %" PRIu64 " blocks", human_nbytes(a, file_nbytes), tape_reader_nr_blocks(info->tape));
 	if (s->total)
 		printf(", %.2f bytes a call", (double)file_nbytes / (double)s->total);

@@ -22,8 +22,12 @@ static const struct command_option options[] = {
 	{ "backend", 0, "NAME", "auto, multi (uprobe_multi, Linux 6.6 and later) or perf (perf events, older kernels)" },
 	{ "plans", 0, "auto|simple", "auto: the cheapest probe plans that a check with known calls bears out; simple: those that\n"
 				    "need no check (entry and return of each function)" },
+	{ "stacks", 0, "eh|fp|none", "call stacks of allocations: eh: by the unwind tables of every mapped object (default); fp: by\n"
+				     "frame pointers, for programs built with them throughout; none" },
+	{ "free-stacks", 0, NULL, "frees carry a call stack too" },
+	{ "max-frames", 0, "N", "frames of a stack, at most 512 (default 128); what lies above is cut and counted" },
 	{ "mappings", 0, "on|off", "record mmap, munmap, mremap, brk, madvise (default on; costs every process of the\n"
-				   "machine 30 to 60 ns a system call while recording)" },
+				   "machine 30 to 60 ns a system call while recording; off saves that with --stacks none)" },
 	{ "faults", 0, "on|off", "record which pages the target touches first (default on)" },
 	{ "buffer", 0, "SIZE", "ring buffer of each CPU, a power of two (default 16M, less on many CPUs)" },
 	{ "no-cmdline", 0, NULL, "leave the target's arguments off the tape" },
@@ -33,7 +37,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
 
 struct record_args {
 	struct session_opts session;
@@ -60,6 +64,19 @@ static int parse_backend(const struct command *cmd, const char *value, enum kern
 		return 0;
 	}
 	return command_usage_error(cmd, "--backend is auto, multi or perf, not '%s'", value);
+}
+
+static int parse_stacks(const struct command *cmd, const char *value, enum ht_stacks_mode *stacks_ret)
+{
+	static const char *const names[] = { [HT_STACKS_NONE] = "none", [HT_STACKS_EH] = "eh", [HT_STACKS_FP] = "fp" };
+
+	for (int i = HT_STACKS_NONE; i <= HT_STACKS_FP; i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		*stacks_ret = (enum ht_stacks_mode)i;
+		return 0;
+	}
+	return command_usage_error(cmd, "--stacks is eh, fp or none, not '%s'", value);
 }
 
 static int parse_buffer(const struct command *cmd, const char *value, size_t *nbytes_ret)
@@ -103,6 +120,14 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		so->simple_plans = !strcmp(value, "simple");
 		if (!so->simple_plans && strcmp(value, "auto") != 0)
 			err = command_usage_error(cmd, "--plans is auto or simple, not '%s'", value);
+		break;
+	case OPT_STACKS: err = parse_stacks(cmd, value, &so->stacks); break;
+	case OPT_FREE_STACKS: so->free_stacks = true; break;
+	case OPT_MAX_FRAMES:
+		err = parse_number(cmd, "max-frames", value, HT_FRAMES_MAX, &n);
+		if (!err && !n)
+			err = command_usage_error(cmd, "--max-frames is 1 to %d; --stacks none leaves stacks out", HT_FRAMES_MAX);
+		so->max_frames = (unsigned)n;
 		break;
 	case OPT_MAPPINGS: err = parse_on_off(cmd, "mappings", value, &so->mappings); break;
 	case OPT_FAULTS: err = parse_on_off(cmd, "faults", value, &so->faults); break;
@@ -206,7 +231,7 @@ static void print_summary(const struct session_opts *so, const struct session_re
 static int run(const struct command *cmd, int argc, char **argv)
 {
 	struct record_args ra = { .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
-					       .ready_fd = -1 } };
+					       .stacks = HT_STACKS_EH, .ready_fd = -1 } };
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
 	int option, err;

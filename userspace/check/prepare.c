@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "check/cache.h"
+#include "check/plans_cache.h"
 #include "check/counting.h"
 #include "check/live.h"
 #include "clock.h"
@@ -42,9 +42,9 @@ static void plan_simply(struct prepare *p, const char *why)
 
 static bool take_remembered(struct prepare *p)
 {
-	struct cache_note note;
+	struct plans_note note;
 
-	if (p->opts->no_cache || cache_load(p->a, &p->rules, &note) != 1)
+	if (p->opts->no_cache || plans_cache_load(p->a, &p->rules, &note) != 1)
 		return false;
 	p->res->how = PREPARED_CACHED;
 	p->res->counted = note.counted;
@@ -58,7 +58,7 @@ static bool take_remembered(struct prepare *p)
 static void remember(struct prepare *p)
 {
 	struct check_result *check = &p->res->check;
-	struct cache_note note = { .nr_checked = check->nr_checked,
+	struct plans_note note = { .nr_checked = check->nr_checked,
 				   .nr_failed = check->nr_failed,
 				   .nr_unreached = check->nr_unreached,
 				   .nr_calls = check->nr_calls,
@@ -66,7 +66,7 @@ static void remember(struct prepare *p)
 
 	/* What cannot be kept is found out again the next time. */
 	if (!p->opts->no_cache)
-		cache_store(p->a, &p->rules, &note);
+		plans_cache_store(p->a, &p->rules, &note);
 }
 
 /* Counting may fail where checking does not (no uprobe_multi and little time): then each way is as likely as the other. */

@@ -22,6 +22,9 @@
 
 #define ATTACH_UPROBE_MULTI ((enum bpf_attach_type)48) /* BPF_TRACE_UPROBE_MULTI of Linux 6.6's headers, younger than Debian 12's */
 #define CONTROL_RING_NBYTES (1u << 20) /* 7,000 system calls between two looks */
+#define MEMO_SETS 16384u  /* of HT_MEMO_WAYS, 64 bytes each: 4 MiB */
+#define MEMO_CHUNKS 512u /* 16 MiB: 65,536 memos of 32 frames */
+#define SCRATCHES_A_CPU 2 /* bpf/stack.bpf.h */
 #define INIT_PID_NS_INO 0xEFFFFFFCu /* PROC_PID_INIT_INO, the same on every kernel */
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -80,6 +83,22 @@ unsigned kernel_nr_cpus(void)
 	return nr < 1 ? 1 : nr < HT_CPUS_MAX ? (unsigned)nr : HT_CPUS_MAX - 1;
 }
 
+/* What stacks need is made only if there are to be any. */
+static void set_stacks(const struct kernel_opts *opts, struct kernel *k)
+{
+	k->skel->rodata->stacks_mode = (__u8)opts->stacks;
+	k->skel->rodata->stacks_frees = opts->stacks && opts->free_stacks;
+	if (opts->max_frames)
+		k->skel->rodata->stacks_frames = opts->max_frames;
+	if (!opts->stacks)
+		return;
+	k->skel->rodata->memo_sets_mask = MEMO_SETS - 1;
+	k->skel->rodata->memo_chunks_mask = MEMO_CHUNKS - 1;
+	bpf_map__set_max_entries(k->skel->maps.memo_chunks, MEMO_CHUNKS);
+	bpf_map__set_max_entries(k->skel->maps.memos, MEMO_SETS * HT_MEMO_WAYS);
+	bpf_map__set_max_entries(k->skel->maps.scratches, k->nr_cpus * SCRATCHES_A_CPU);
+}
+
 static int set_constants(const struct kernel_opts *opts, struct kernel *k)
 {
 	struct stat st;
@@ -87,6 +106,7 @@ static int set_constants(const struct kernel_opts *opts, struct kernel *k)
 	k->skel->rodata->target_tgid = (__u32)opts->pid;
 	k->skel->rodata->hold_child = opts->hold_child;
 	k->skel->rodata->control_ring = k->nr_cpus;
+	set_stacks(opts, k);
 	if (stat("/proc/self/ns/pid", &st))
 		return -errno;
 	if (st.st_ino != INIT_PID_NS_INO) {
@@ -261,6 +281,32 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 		for (int t = 0; t < HT_TRAP_NR; t++)
 			sum_ret->traps[t] += each->traps[t];
 		sum_ret->other_lost += each->other_lost;
+	}
+}
+
+void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)
+{
+	*uk_ret = (struct unwind_kernel){ .texts = k->skel->bss_unwind->texts,
+					  .pages = k->skel->bss_unwind->pages,
+					  .rules = k->skel->bss_unwind->rules,
+					  .text_changes = k->skel->bss_unwind->text_changes,
+					  .texts_version = (uint64_t *)&k->skel->bss->texts_version,
+					  .text_gen = (uint64_t *)&k->skel->bss->text_gen,
+					  .map_seq = (uint64_t *)&k->skel->bss->map_seq,
+					  .texts_wanted = &k->skel->bss->texts_wanted,
+					  .shards_fd = bpf_map__fd(k->skel->maps.shards) };
+}
+
+void kernel_stack_counters(const struct kernel *k, struct ht_stack_counters *sum_ret)
+{
+	uint64_t *sum = (uint64_t *)sum_ret;
+
+	memset(sum_ret, 0, sizeof(*sum_ret));
+	for (unsigned cpu = 0; cpu < k->nr_cpus; cpu++) {
+		const volatile __u64 *each = (const volatile __u64 *)&k->skel->bss->stack_counters[cpu];
+
+		for (size_t i = 0; i < sizeof(*sum_ret) / sizeof(*each); i++)
+			sum[i] += each[i];
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "bpf/events.h"
+#include "unwind/store.h"
 
 struct record_bpf; /* the skeleton */
 
@@ -27,6 +28,9 @@ struct kernel_opts {
 	enum kernel_backend backend;
 	size_t ring_nbytes;         /* of each CPU, a power of two of at least a page */
 	bool mappings, faults, hold_child;
+	enum ht_stacks_mode stacks;
+	bool free_stacks;
+	unsigned max_frames;
 };
 
 struct kernel {
@@ -52,6 +56,10 @@ int kernel_watch_faults(struct kernel *k, pid_t tid);
 void kernel_close(struct kernel *k);
 /* Sums over all CPUs; no system call. */
 void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* Where unwind tables go; valid while k is open. */
+void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret);
+/* Sums over all CPUs; no system call. */
+void kernel_stack_counters(const struct kernel *k, struct ht_stack_counters *sum_ret);
 /* How often the kernel left out a run of a site's program, since another BPF program was running on that CPU. Asked once,
  * at the end: the question itself keeps perf-event programs of this CPU from running. */
 uint64_t kernel_missed_runs(const struct kernel *k);

@@ -342,6 +342,11 @@ static int take_realloc(struct ledger *l, struct ledger_thread *t, struct tape_e
 	return write_call(l, ev);
 }
 
+static uint32_t ledger_stack(const struct ledger *l, uint32_t id)
+{
+	return l->opts.stack ? l->opts.stack(l->opts.arg, id) : TAPE_NO_STACK;
+}
+
 static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e)
 {
 	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
@@ -357,7 +362,7 @@ static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e
 	ev.size = e->size;
 	ev.old = e->old;
 	ev.align = e->align;
-	ev.stack = e->stack;
+	ev.stack = ledger_stack(l, e->stack);
 	ev.alloc = l->tape_alloc[site.obj];
 	if (site.lg_align && ev.align && ev.kind == TAPE_MALLOC)
 		ev.kind = TAPE_ALIGNED_ALLOC;
@@ -401,7 +406,7 @@ static bool free_is_wrappers(struct ledger *l, struct ledger_thread *t, const st
 	return true;
 }
 
-static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e)
+static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e, uint32_t stack)
 {
 	struct ledger_site site = l->opts.site(l->opts.arg, e->h.site);
 	struct ledger_thread *t = ledger_thread(l, e->h.tid);
@@ -413,6 +418,7 @@ static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e)
 		return 0;
 	ev.addr = e->addr;
 	ev.size = e->size;
+	ev.stack = ledger_stack(l, stack);
 	ev.alloc = l->tape_alloc[site.obj];
 	if (t->give_up.open && t->give_up.obj == site.obj)
 		pending_remove(l, t);
@@ -593,7 +599,8 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 		return take_alloc(l, cpu, &call);
 	}
 	case HT_EV_CALL: return take_alloc(l, cpu, record);
-	case HT_EV_FREE: return take_free(l, cpu, record);
+	case HT_EV_FREE: return take_free(l, cpu, record, 0);
+	case HT_EV_FREE_AT: return take_free(l, cpu, record, ((const struct ht_ev_free_at *)record)->stack);
 	case HT_EV_GIVE_UP: {
 		struct ledger_thread *t = ledger_thread(l, h->tid);
 

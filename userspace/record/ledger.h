@@ -28,6 +28,8 @@ struct ledger_site {
 struct ledger_opts {
 	struct tape_writer *writer;
 	struct ledger_site (*site)(void *arg, unsigned site_nr);
+	/* Stack number of the tape for one of the kernel's; NULL: there are no stacks. */
+	uint32_t (*stack)(void *arg, uint32_t id);
 	void *arg;
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the start mark: 0 on the tape. Earlier records are dropped. */
 	uint64_t page_size;

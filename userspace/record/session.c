@@ -89,6 +89,13 @@ static struct ledger_site session_site(void *arg, unsigned nr)
 				     .steer = site->kind == TAPE_STEER ? site->plan->function->name : NULL };
 }
 
+static uint32_t session_stack(void *arg, uint32_t id)
+{
+	const struct session *s = arg;
+
+	return stacks_number(s->stacks, id);
+}
+
 static size_t choose_ring(const struct session_opts *opts, unsigned nr_cpus)
 {
 	size_t nbytes = RING_NBYTES_MAX;
@@ -105,7 +112,11 @@ static int open_kernel(struct session *s)
 	struct kernel_opts ko = { .pid = s->process.pid,
 				  .backend = s->opts->backend,
 				  .ring_nbytes = choose_ring(s->opts, kernel_nr_cpus()),
-				  .mappings = s->opts->mappings || !s->opts->pid, /* a child is held by its mmap calls */
+				  /* A child is held by its mmap calls; and by them code that comes or goes is noticed. */
+				  .mappings = s->opts->mappings || !s->opts->pid || s->opts->stacks,
+				  .stacks = s->opts->stacks,
+				  .free_stacks = s->opts->free_stacks,
+				  .max_frames = s->opts->max_frames,
 				  .faults = s->opts->faults,
 				  .hold_child = !s->opts->pid };
 	const char *why = "";
@@ -164,6 +175,7 @@ static int open_stream(struct session *s)
 {
 	struct ledger_opts lo = { .writer = s->writer,
 				  .site = session_site,
+				  .stack = s->opts->stacks ? session_stack : NULL,
 				  .arg = s,
 				  .start_ns = UINT64_MAX, /* nothing counts before the start mark */
 				  .page_size = (uint64_t)sysconf(_SC_PAGESIZE),
@@ -172,7 +184,9 @@ static int open_stream(struct session *s)
 
 	s->ledger = ledger_new(&lo);
 	s->attach = attach_new(&s->kernel, s->process.pid, ATTACH_RECORD);
-	if (!s->ledger || !s->attach)
+	if (s->opts->stacks)
+		s->stacks = stacks_new(&s->kernel, s->opts->stacks, s->writer);
+	if (!s->ledger || !s->attach || (s->opts->stacks && !s->stacks))
 		return session_fail(s, -ENOMEM, "out of memory");
 	err = drain_new(s->kernel.ring_fds, s->kernel.nr_cpus + 1, &s->drain);
 	return err ? session_fail(s, err, "the ring buffers cannot be read: %s", strerror(-err)) : 0;
@@ -213,6 +227,7 @@ static int note_thread(void *arg, pid_t tid)
 static int write_meta(struct session *s)
 {
 	static const char *const backends[] = { "auto", "multi", "perf" };
+	static const char *const stacks[] = { [HT_STACKS_NONE] = "none", [HT_STACKS_EH] = "eh", [HT_STACKS_FP] = "fp" };
 	struct process_resident resident = { 0 };
 	struct timespec wall;
 	int err;
@@ -230,7 +245,7 @@ static int write_meta(struct session *s)
 	if (!err)
 		err = tape_writer_meta(s->writer, "record.backend", backends[s->kernel.backend]);
 	if (!err)
-		err = tape_writer_meta(s->writer, "record.stacks", "none");
+		err = tape_writer_meta(s->writer, "record.stacks", stacks[s->opts->stacks]);
 	if (!err && s->res->costs.ns[HT_TRAP_EMULATED])
 		err = tape_writer_meta_u64(s->writer, "record.trap_ns", s->res->costs.ns[HT_TRAP_EMULATED]);
 	if (!err)
@@ -253,6 +268,8 @@ static int mark_start(struct session *s)
 	s->missed_before = kernel_missed_runs(&s->kernel);
 	s->start_ns = s->counted_at_ns = clock_monotonic_ns();
 	memcpy(s->traps_before, s->counted.traps, sizeof(s->traps_before));
+	if (s->stacks)
+		stacks_start(s->stacks);
 	s->other_lost_before = s->counted.other_lost;
 	for (int c = 0; c < HT_LOSS_NR; c++) {
 		s->lost_told[c] = (uint64_t)s->counted.lost[c];
@@ -308,6 +325,8 @@ static int mark_end(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "duration_ns", s->end_ns - s->start_ns);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
+	if (!err && s->stacks)
+		err = stacks_write_totals(s->stacks);
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -398,6 +417,8 @@ static int begin(struct session *s)
 		err = session_new_inventory(s);
 	if (!err)
 		err = s->opts->pid ? begin_live(s) : begin_child(s);
+	if (!err)
+		err = session_follow_code(s);
 	if (!err) {
 		watch_faults(s);
 		err = mark_start(s);
@@ -410,6 +431,7 @@ static void session_free(struct session *s)
 	attach_free(s->attach);
 	drain_free(s->drain);
 	ledger_free(s->ledger);
+	stacks_free(s->stacks);
 	kernel_close(&s->kernel);
 	for (unsigned i = 0; i < s->nr_inventories; i++)
 		inventory_free(s->inventories[i]);

@@ -27,6 +27,9 @@ struct session_opts {
 	enum kernel_backend backend;
 	size_t ring_nbytes; /* 0: chosen by the number of CPUs */
 	bool mappings, faults, cmdline;
+	enum ht_stacks_mode stacks;
+	bool free_stacks;
+	unsigned max_frames; /* 0: the default */
 	bool simple_plans;  /* no plan that needs a check (plan.h) */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };

@@ -69,6 +69,13 @@ int session_tell_losses(struct session *s, uint64_t at_ns, bool final)
 	return err;
 }
 
+int session_follow_code(struct session *s)
+{
+	int err = s->stacks ? stacks_follow(s->stacks, &s->process, clock_monotonic_ns()) : 0;
+
+	return err ? session_fail(s, err, "the mappings of pid %d cannot be read: %s", s->process.pid, strerror(-err)) : 0;
+}
+
 int session_take_all(struct session *s)
 {
 	const struct ht_ev_head *h;
@@ -77,6 +84,13 @@ int session_take_all(struct session *s)
 	while ((h = drain_next(s->drain, &cpu))) {
 		int err;
 
+		/* No event, and needed by those that follow; one from before the start mark may be named after it. */
+		if (h->type == HT_EV_STACK) {
+			err = s->stacks ? stacks_take(s->stacks, (const struct ht_ev_stack *)(const void *)h) : 0;
+			if (err)
+				return session_fail_tape(s, err);
+			continue;
+		}
 		if (s->end_ns && h->ts > s->end_ns)
 			continue;
 		err = ledger_take(s->ledger, cpu, h);
@@ -141,6 +155,8 @@ static int follow_target(struct session *s)
 	}
 	if (!err && ledger_saw_code_mapped(s->ledger))
 		err = session_place_new(s);
+	if (!err)
+		err = session_follow_code(s);
 	return err;
 }
 

@@ -13,6 +13,7 @@
 #include "record/drain.h"
 #include "record/launch.h"
 #include "record/session.h"
+#include "record/stacks.h"
 #include "sites/inventory.h"
 
 #define INVENTORIES_MAX 64 /* one, and one for each exec */
@@ -37,6 +38,7 @@ struct session {
 	struct tape_writer *writer;
 	struct drain *drain;
 	struct ledger *ledger;
+	struct stacks *stacks; /* NULL: none are recorded */
 	int signal_fd;
 	sigset_t old_mask;
 	uint64_t start_ns, end_ns;
@@ -61,6 +63,8 @@ void session_warn_unread(struct session *s);
 /* session_flow.c */
 int session_sample_rss(struct session *s, uint64_t at_ns);
 int session_tell_losses(struct session *s, uint64_t at_ns, bool final);
+/* Unwind tables follow the code that is mapped. */
+int session_follow_code(struct session *s);
 /* Everything whose place in time is certain goes onto the tape. */
 int session_take_all(struct session *s);
 int session_record_until_end(struct session *s);

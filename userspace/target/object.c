@@ -305,6 +305,21 @@ bool object_is_executable(const struct object *obj)
 	return obj->executable;
 }
 
+bool object_segment_at(const struct object *obj, unsigned i, uint64_t *vaddr_ret, uint64_t *nbytes_ret, uint64_t *offset_ret)
+{
+	if (i >= obj->nr_text)
+		return false;
+	*vaddr_ret = obj->text[i].vaddr;
+	*nbytes_ret = obj->text[i].nbytes;
+	*offset_ret = obj->text[i].offset;
+	return true;
+}
+
+Elf *object_elf(const struct object *obj)
+{
+	return obj->elf;
+}
+
 void object_text(const struct object *obj, uint64_t *start_ret, uint64_t *end_ret)
 {
 	*start_ret = UINT64_MAX;

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <libelf.h>
+
 #include "maps.h"
 #include "process.h"
 
@@ -34,6 +36,10 @@ bool object_is_executable(const struct object *obj);   /* a program, not a share
 bool object_has_moving_stacks(const struct object *obj);
 /* Bounds of the executable segments, vaddr. */
 void object_text(const struct object *obj, uint64_t *start_ret, uint64_t *end_ret);
+/* The i-th executable segment as it stands in the file; false behind the last. */
+bool object_segment_at(const struct object *obj, unsigned i, uint64_t *vaddr_ret, uint64_t *nbytes_ret, uint64_t *offset_ret);
+/* libelf's handle, the object's own: for libdw. */
+Elf *object_elf(const struct object *obj);
 /* File offset of a vaddr inside an executable segment; -ERANGE. */
 int object_offset(const struct object *obj, uint64_t vaddr, uint64_t *offset_ret);
 /* The bytes at vaddr inside an executable segment and how many follow in it; NULL. Valid until close. */

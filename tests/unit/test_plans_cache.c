@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_cache.c - plans remembered: the same again, and nothing at all from files that are damaged, others' or for others. */
+/* test_plans_cache.c - plans remembered: the same again, and nothing at all from files that are damaged, others' or for others. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <dirent.h>
@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "check/cache.h"
+#include "check/plans_cache.h"
 #include "sites/cost.h"
 
-static char dir[] = "/tmp/test_cache.XXXXXX", path[512];
+static char dir[] = "/tmp/test_plans_cache.XXXXXX", path[512];
 static struct plan_rules rules;
 
 static struct allocator *open_libc(void)
@@ -43,8 +43,8 @@ static void find_file(void)
 static int load(const struct allocator *want)
 {
 	struct allocator *a = open_libc();
-	struct cache_note note = { 0 };
-	int result = cache_load(a, &rules, &note);
+	struct plans_note note = { 0 };
+	int result = plans_cache_load(a, &rules, &note);
 
 	if (result == 1) {
 		CHECK_EQ(note.nr_calls, 12345);
@@ -112,7 +112,7 @@ static void test_others(const struct allocator *a)
 
 int main(void)
 {
-	struct cache_note note = { .nr_checked = 9, .nr_calls = 12345 };
+	struct plans_note note = { .nr_checked = 9, .nr_calls = 12345 };
 	struct allocator *a;
 
 	CHECK(mkdtemp(dir));
@@ -123,7 +123,7 @@ int main(void)
 		return check_done();
 	CHECK_EQ(load(a), 0);
 	allocator_plan(a, &rules);
-	CHECK_EQ(cache_store(a, &rules, &note), 0);
+	CHECK_EQ(plans_cache_store(a, &rules, &note), 0);
 	find_file();
 	CHECK_EQ(load(a), 1);
 	test_others(a);

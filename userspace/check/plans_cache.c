@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Checked plans on disk. */
-#include "cache.h"
+#include "plans_cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ struct head {
 	char magic[8];
 	uint32_t version, plan_nbytes, nr_plans, pad;
 	uint64_t key;
-	struct cache_note note;
+	struct plans_note note;
 };
 
 /* A plan without pointers. */
@@ -136,7 +136,7 @@ static bool head_fits(const struct allocator *a, const struct head *h, uint64_t 
 	       h->nr_plans == a->nr_plans && h->key == key;
 }
 
-int cache_load(struct allocator *a, const struct plan_rules *rules, struct cache_note *note_ret)
+int plans_cache_load(struct allocator *a, const struct plan_rules *rules, struct plans_note *note_ret)
 {
 	uint64_t key = key_of(a, rules), sum;
 	size_t nbytes = file_nbytes(a);
@@ -204,7 +204,7 @@ static int write_whole(const char *path, const uint8_t *bytes, size_t nbytes)
 	return err;
 }
 
-int cache_store(const struct allocator *a, const struct plan_rules *rules, const struct cache_note *note)
+int plans_cache_store(const struct allocator *a, const struct plan_rules *rules, const struct plans_note *note)
 {
 	struct head head = { .version = PLANNER_VERSION,
 			     .plan_nbytes = sizeof(struct kept),
