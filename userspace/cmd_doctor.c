@@ -34,7 +34,7 @@ struct finding {
 };
 
 enum {
-	F_BTF, F_LOAD, F_MULTI, F_PERF, F_TRACEPOINTS, F_FAULTS, F_OTHERS, F_MEM, F_MAP_FILES, F_NR,
+	F_BTF, F_LOAD, F_MULTI, F_PERF, F_TRACEPOINTS, F_FAULTS, F_STACKS, F_OTHERS, F_MEM, F_MAP_FILES, F_NR,
 };
 
 static struct finding findings[F_NR] = {
@@ -50,6 +50,8 @@ static struct finding findings[F_NR] = {
 			    "mount tracefs (mount -t tracefs tracefs /sys/kernel/tracing), CAP_DAC_READ_SEARCH" },
 	[F_FAULTS] = { "page-fault events", "which pages of large blocks are touched", false, false, "",
 		       "CAP_PERFMON (CAP_SYS_ADMIN where /proc/sys/kernel/perf_event_paranoid is 3)" },
+	[F_STACKS] = { "call stacks", "record --stacks eh: each event's exact call stack", false, false, "",
+		       "Linux 5.17 or later (bpf_loop), tracefs for noticing libraries that come and go; else --stacks none" },
 	[F_OTHERS] = { "processes of other users", "record -p of what is not yours", false, false, "", "CAP_SYS_PTRACE" },
 	[F_MEM] = { "reading back the breakpoints", "proof that every site stands", false, false, "",
 		    "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH" },
@@ -109,6 +111,24 @@ static void check_kernel(void)
 		found(F_LOAD, false, "programs load, but a probe in this program itself fails: %s", strerror(-err));
 	else
 		found(F_LOAD, true, "loaded; one trap on an emulated instruction costs %llu ns here", (unsigned long long)trap_ns);
+	kernel_close(&k);
+}
+
+/* Loads the programs once more, with all that stacks need. */
+static void check_stacks(void)
+{
+	struct kernel_opts opts = { .pid = getpid(), .ring_nbytes = 65536, .mappings = true, .stacks = HT_STACKS_EH };
+	const char *why = "";
+	struct kernel k;
+	int err = kernel_open(&opts, &k, &why);
+
+	if (err) {
+		found(F_STACKS, false, "%s: %s; only --stacks none", why, strerror(-err));
+		return;
+	}
+	found(F_STACKS, k.has_tracepoints, "%s",
+	      k.has_tracepoints ? "--stacks eh, unwound in the kernel by .eh_frame" :
+				  "only of the libraries that are there at the attach");
 	kernel_close(&k);
 }
 
@@ -216,6 +236,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "takes no operands");
 	uname(&uts);
 	check_kernel();
+	check_stacks();
 	check_perf();
 	check_others();
 	if (json)

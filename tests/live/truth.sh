@@ -96,16 +96,20 @@ truth_redis() {
 }
 
 truth_lost() {
-	local backend log buffer
-	# 16K is too little even for the check of the plans, which then are the simple ones; 128K is not. Without stacks, whose
-	# records would fill so small a ring while env still runs, whose calls the log does not know.
-	for backend in "multi 16K" "multi 128K" "perf 16K" "perf 128K"; do
-		buffer=${backend#* }
+	local case log name
+	# 16K is too little even for the check of the plans, which then are the simple ones; 128K is not.
+	for case in "multi 16K eh" "multi 128K eh" "multi 16K none" "perf 16K eh" "perf 128K none"; do
+		read -ra words <<<"$case"
+		name="lost calls are counted exactly (${words[0]}, ${words[1]}, stacks ${words[2]})"
 		log="$TMP/log$((++case_nr))"
 		mkdir "$log"
-		"$HEAPTAPE" record -q -o "$TMP/t.tape" -f --backend "${backend% *}" --buffer "$buffer" --stacks none -- env ORACLE_DIR="$log" \
-			LD_PRELOAD="$LIVE/liboracle.so" "$LIVE/all_calls" 4 "$ROUNDS" </dev/null 2>"$TMP/record.err"
-		check "lost calls are counted exactly ($backend)" "$LIVE/compare" --lost "$TMP/t.tape" "$log"
+		start_target env ORACLE_DIR="$log" LD_PRELOAD="$LIVE/liboracle.so" "$LIVE/all_calls" 4 "$ROUNDS"
+		sleep 0.2
+		HEAPTAPE_CACHE=off start_recorder -q -p "$TARGET" -o "$TMP/t.tape" -f --backend "${words[0]}" --buffer "${words[1]}" \
+			--stacks "${words[2]}" || { fail "$name" "no recorder"; continue; }
+		release_target
+		wait "$TARGET"; wait "$RECORDER"
+		check "$name" "$LIVE/compare" --lost "$TMP/t.tape" "$log"
 		rm -rf "$log"
 	done
 }
