@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-enum { AREA_FUNCTIONS_MAX = 192, AREA_CALLS_MAX = 65536, AREA_THREADS = 4, AREA_FD = 3, AREA_GO_FD = 4 };
+enum { AREA_FUNCTIONS_MAX = 192, AREA_CALLS_MAX = 131072, AREA_THREADS = 4, AREA_FD = 3, AREA_GO_FD = 4 };
 
 enum area_mode {
 	AREA_COUNT, /* usual calls, many, not written down */

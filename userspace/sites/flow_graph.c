@@ -75,14 +75,15 @@ static uint64_t call_slot(struct builder *b, const struct code_insn *insn)
 	return bytes && code_decode(b->reader, bytes, avail, insn->target, &stub) && stub.flow == CODE_INDIRECT ? stub.slot : 0;
 }
 
-/* The call goes to a recorded function, directly or by the PLT. */
+/* The call goes to a function that is recorded as a call of its own, directly or by the PLT. */
 static bool calls_recorded(struct builder *b, const struct code_insn *insn)
 {
+	const struct function *f = insn->target ? b->env->function_at(b->env->arg, insn->target) : NULL;
 	uint64_t slot = call_slot(b, insn), target;
 
-	if (insn->target && b->env->function_at(b->env->arg, insn->target))
-		return true;
-	return slot && object_slot_function(b->env->obj, slot, &target) && b->env->function_at(b->env->arg, target);
+	if (!f && slot && object_slot_function(b->env->obj, slot, &target))
+		f = b->env->function_at(b->env->arg, target);
+	return f && !(f->flags & FUNCTION_STEERS);
 }
 
 /* To another object, or to what the dynamic linker chooses for this processor (memset). */
