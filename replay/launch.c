@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -116,7 +117,7 @@ static int make_all(struct launched *l, const struct plan *plan, const struct la
 
 /* Only what may be called between fork and exec. */
 static _Noreturn void become_player(const struct launched *l, int plan_fd, int output, int null, char *const *argv,
-				    char *const *envp)
+				    char *const *envp, bool layout_fixed)
 {
 	int moved[CONTROL_FD_END];
 	for (int i = CONTROL_FD; i < CONTROL_FD_END; i++) {
@@ -135,6 +136,9 @@ static _Noreturn void become_player(const struct launched *l, int plan_fd, int o
 	syscall(SYS_close_range, CONTROL_FD_END, ~0u, 0);
 	struct rlimit none = { 0, 0 };
 	setrlimit(RLIMIT_CORE, &none);
+	/* A sandbox may forbid it: then runs differ as they would anyway, and replay_warn.c has said so. */
+	if (layout_fixed)
+		personality(ADDR_NO_RANDOMIZE);
 	execve(argv[0], argv, envp);
 	_exit(EXIT_NO_EXEC);
 }
@@ -186,7 +190,7 @@ static int start(struct launched *l, const struct plan *plan, const struct launc
 		char *argv[] = { (char *)(uintptr_t)opts->player, NULL };
 		l->pid = fork();
 		if (!l->pid)
-			become_player(l, plan->fd, pipe_fds[1], null, argv, env);
+			become_player(l, plan->fd, pipe_fds[1], null, argv, env, opts->layout_fixed);
 		err = l->pid < 0 ? -errno : 0;
 	}
 	if (null >= 0)

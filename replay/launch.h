@@ -25,6 +25,7 @@ struct launch_opts {
 	const uint16_t *cpu_map; /* recorded CPU -> ours */
 	uint32_t nr_cpu_map;
 	uint32_t nr_cpus_here;
+	bool layout_fixed;   /* the address space is not randomized, where the kernel lets us say so */
 };
 
 #define LAUNCH_OUTPUT_MAX 65536

@@ -118,7 +118,8 @@ static int run_once(const struct plan *plan, const struct cpu_map *map, const st
 	struct measure_opts m = {
 		.launch = { .player = opts->player, .preload = a->preload ? a->path : NULL, .env = env, .flags = flags,
 			    .pace_milli = opts->pace_milli, .nr_cpus = map->nr_told, .cpu_map = map->to,
-			    .nr_cpu_map = map->nr, .nr_cpus_here = map->nr_here },
+			    .nr_cpu_map = map->nr, .nr_cpus_here = map->nr_here,
+			    .layout_fixed = opts->layout_fixed },
 		.timeout_ns = opts->timeout_ns ? opts->timeout_ns : REPLAY_TIMEOUT_NS,
 		.progress = forward_progress,
 		.progress_arg = &progress,

@@ -28,6 +28,7 @@ struct replay_opts {
 	const char *player;
 	uint64_t pace_milli; /* 0: as fast as it goes; 1000: recorded speed */
 	bool clock_tape, verify, latency;
+	bool layout_fixed; /* address spaces are not randomized */
 	unsigned repeat;     /* timed runs, at least 1 */
 	uint64_t timeout_ns; /* 0: REPLAY_TIMEOUT_NS */
 	void (*progress)(void *arg, const char *allocator, const char *what, uint32_t done, uint32_t all); /* may be NULL */
@@ -80,6 +81,7 @@ void compare_recorded(struct replay_result *r, const struct plan *plan);
 
 /* replay_warn.c: what a reader of any result has to know. 0 or -ENOMEM. */
 int replay_warn_tape(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to);
+int replay_warn_layout(const struct replay_opts *opts, struct text_list *to);
 int replay_warn_result(struct replay_result *r, const struct plan *plan);
 
 /* memory.c: bytes that can be used here without swapping: MemAvailable, or less under a cgroup's limit. 0: unknown. */

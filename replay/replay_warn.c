@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <unistd.h>
 
 #include "replay/replay.h"
@@ -129,6 +130,20 @@ static uint64_t plan_uses(const struct plan *plan, unsigned fn)
 		[CONTROL_FN_VALLOC] = PLAN_VALLOC, [CONTROL_FN_PVALLOC] = PLAN_PVALLOC,
 	};
 	return kinds[fn] ? plan->head.nr_calls[kinds[fn]] : 0;
+}
+
+/* Tried on this process, and taken back. */
+int replay_warn_layout(const struct replay_opts *opts, struct text_list *to)
+{
+	int now = personality(0xffffffff);
+	if (!opts->layout_fixed)
+		return 0;
+	if (now >= 0 && personality((unsigned long)now | ADDR_NO_RANDOMIZE) >= 0) {
+		personality((unsigned long)now);
+		return 0;
+	}
+	return text_list_add(to, "address spaces cannot be fixed here (a sandbox forbids it): allocators that draw random "
+				 "numbers from addresses may differ from run to run");
 }
 
 static int warn_functions(struct replay_result *r, const struct plan *plan)

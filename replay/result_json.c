@@ -255,6 +255,7 @@ char *replay_json(const struct replay_report *r)
 	cJSON_AddStringToObject(o, "order", plan_order_name(r->plan->head.order));
 	add_pace(o, r->opts->pace_milli);
 	cJSON_AddStringToObject(o, "clock", r->opts->clock_tape ? "tape" : "real");
+	cJSON_AddStringToObject(o, "layout", r->opts->layout_fixed ? "fixed" : "random");
 	cJSON_AddStringToObject(o, "touch", plan_touch_name(r->plan->head.touch));
 	cJSON_AddStringToObject(o, "placement", plan_placement_name(r->plan->head.placement));
 	add_u64(o, "repeat", r->opts->repeat);

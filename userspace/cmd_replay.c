@@ -53,13 +53,16 @@ static const struct command_option options[] = {
 	{ "latency", 0, "on|off", "One more run that takes the time of each call (default off)." },
 	{ "verify", 0, NULL, "One more run that checks each object: no overlap, alignment, first and last word intact." },
 	{ "timeout", 0, "T", "Give an allocator up when nothing moves for this long (default 60s)." },
+	{ "layout", 0, "fixed|random",
+	  "fixed: the player's address space lies the same in each run (default), since allocators draw random\n"
+	  "numbers from addresses: jemalloc purges by them. random: as programs are started." },
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
 	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free." },
 	{ NULL, 0, NULL, NULL },
 };
 
 enum { INDEX_ORDER = 1, INDEX_PACE, INDEX_CLOCK, INDEX_TOUCH, INDEX_PLACEMENT, INDEX_SKEW, INDEX_REPEAT, INDEX_LATENCY,
-       INDEX_VERIFY, INDEX_TIMEOUT };
+       INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT };
 
 /* Index of value in a NULL-ended list, or -1. */
 static int choose(const char *value, const char *const *list)
@@ -134,6 +137,11 @@ static bool set_option(struct replay_args *args, int index, const char *value)
 		if (!set_choice(&i, value, (const char *const[]){ "tape", "real", NULL }))
 			return false;
 		args->replay.clock_tape = i == 0;
+		return true;
+	case INDEX_LAYOUT:
+		if (!set_choice(&i, value, (const char *const[]){ "fixed", "random", NULL }))
+			return false;
+		args->replay.layout_fixed = i == 0;
 		return true;
 	case INDEX_LATENCY:
 		if (!set_choice(&i, value, (const char *const[]){ "off", "on", NULL }))
@@ -302,6 +310,8 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 	int err = results ? cpu_map_make(plan, &map) : -ENOMEM, failed = 0;
 	if (!err)
 		err = replay_warn_tape(r, plan, &map, &warnings);
+	if (!err)
+		err = replay_warn_layout(&args->replay, &warnings);
 	for (size_t i = 0; i < args->nr_tested && !err; i++) {
 		results[i].tested = &args->tested[i];
 		results[i].is_recorded = is_recorded(r, plan, &args->tested[i]);
@@ -354,7 +364,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 	char player[PATH_MAX + 64];
 	struct replay_args args = {
 		.plan = { .progress = show_planning },
-		.replay = { .clock_tape = true, .repeat = 1, .progress = show_run, .player = player },
+		.replay = { .clock_tape = true, .layout_fixed = true, .repeat = 1, .progress = show_run, .player = player },
 	};
 	int status = parse_args(cmd, &args, argc, argv);
 	if (status == EXIT_DONE && find_player(player, sizeof(player)))
