@@ -12,6 +12,7 @@
 #include "random_tape.h"
 
 #include "check.h"
+#include "own_symbols.h"
 #include "sites/code.h"
 #include "sites/cost.h"
 #include "sites/survey.h"
@@ -84,32 +85,8 @@ FUNCTION(t_cold, BEGIN "test %rax, %rax\n je t_cold.cold\n" END);
 __asm__(".pushsection .text.unlikely, \"ax\", @progbits\n.type t_cold.cold, @function\n"
 	"t_cold.cold: call t_other\n nop\n pop %rbx\n ret\n.size t_cold.cold, . - t_cold.cold\n.popsection\n");
 
-struct found {
-	const char *name;
-	struct object_symbol sym;
-};
-
-static int find_symbol(void *arg, const struct object_symbol *sym)
-{
-	struct found *found = arg;
-
-	if (strcmp(sym->name, found->name) != 0)
-		return 0;
-	found->sym = *sym;
-	return 1;
-}
-
-static struct object *self;
 static struct code_reader *reader;
 static uint64_t malloc_vaddr;
-
-static struct object_symbol symbol(const char *name)
-{
-	struct found found = { .name = name };
-
-	CHECK_EQ(object_each_function(self, find_symbol, &found), 1);
-	return found.sym;
-}
 
 static const struct function *t_malloc_is_malloc(void *arg, uint64_t vaddr)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_noreturn.c - functions that come back and such that do not, and a call that only padding gives away. */
 #include "check.h"
+#include "own_symbols.h"
 
 #include "sites/cost.h"
 #include "sites/noreturn.h"
@@ -34,31 +35,7 @@ FUNCTION(t_padded_loop, "push %rbx\n mov %rdi, %rbx\n call t_other\n jmp 2f\n .b
 			"nop\n pop %rbx\n ret");
 __asm__(".pushsection .text\n.type t_last, @function\n.balign 16\nt_last: .cfi_startproc\n ret\n.cfi_endproc\n.size t_last, 1\n.popsection\n");
 
-static struct object *self;
 static struct code_reader *reader;
-
-struct found {
-	const char *name;
-	struct object_symbol sym;
-};
-
-static int find_symbol(void *arg, const struct object_symbol *sym)
-{
-	struct found *found = arg;
-
-	if (strcmp(sym->name, found->name) != 0)
-		return 0;
-	found->sym = *sym;
-	return 1;
-}
-
-static struct object_symbol symbol(const char *name)
-{
-	struct found found = { .name = name };
-
-	CHECK_EQ(object_each_function(self, find_symbol, &found), 1);
-	return found.sym;
-}
 
 static void test_functions(void)
 {

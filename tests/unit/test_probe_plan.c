@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "own_symbols.h"
 #include "formats/tape.h"
 #include "sites/code.h"
 #include "sites/cost.h"
@@ -56,30 +57,6 @@ FUNCTION(t_indirect_only, "push %rbx\n pop %rbx\n jmp *%rax");
 FUNCTION(t_never_returns, "push %rbx\n call t_push\n ud2");
 FUNCTION(t_inner_branch, "push %rbx\n test %rdi, %rdi\n je 1f\n 1: pop %rbx\n ret");
 
-struct found {
-	const char *name;
-	struct object_symbol sym;
-};
-
-static int find_symbol(void *arg, const struct object_symbol *sym)
-{
-	struct found *found = arg;
-
-	if (strcmp(sym->name, found->name) != 0)
-		return 0;
-	found->sym = *sym;
-	return 1;
-}
-
-static struct object *self;
-
-static struct object_symbol symbol(const char *name)
-{
-	struct found found = { .name = name };
-
-	CHECK_EQ(object_each_function(self, find_symbol, &found), 1);
-	return found.sym;
-}
 
 /* t_push is the only other function known as recorded; it is malloc. */
 static const struct function *t_push_is_malloc(void *arg, uint64_t vaddr)

@@ -39,21 +39,28 @@ void judge_free(struct judge *j)
 	free(j);
 }
 
-int judge_add(struct judge *j, const struct ht_ev_head *h)
+bool judge_call_of(const struct ht_ev_head *h, struct ht_ev_call *call_ret)
 {
-	struct ht_ev_call call = { .h = *h };
 	const void *record = h;
 
-	if (h->type == HT_EV_CALL) {
-		call = *(const struct ht_ev_call *)record;
-	} else if (h->type == HT_EV_ALLOC) {
-		call.addr = ((const struct ht_ev_alloc *)record)->addr;
-		call.size = ((const struct ht_ev_alloc *)record)->size;
-	} else if (h->type == HT_EV_FREE) {
-		call.addr = ((const struct ht_ev_free *)record)->addr;
-	} else {
-		return 0;
+	*call_ret = (struct ht_ev_call){ .h = *h };
+	switch (h->type) {
+	case HT_EV_CALL: *call_ret = *(const struct ht_ev_call *)record; return true;
+	case HT_EV_ALLOC:
+		call_ret->addr = ((const struct ht_ev_alloc *)record)->addr;
+		call_ret->size = ((const struct ht_ev_alloc *)record)->size;
+		return true;
+	case HT_EV_FREE: call_ret->addr = ((const struct ht_ev_free *)record)->addr; return true;
+	default: return false;
 	}
+}
+
+int judge_add(struct judge *j, const struct ht_ev_head *h)
+{
+	struct ht_ev_call call;
+
+	if (!judge_call_of(h, &call))
+		return 0;
 	if (j->nr_records == j->room) {
 		size_t room = j->room ? 2 * j->room : 16384;
 		struct ht_ev_call *records = realloc(j->records, room * sizeof(*records));

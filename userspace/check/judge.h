@@ -8,6 +8,7 @@
 #ifndef HEAPTAPE_JUDGE_H
 #define HEAPTAPE_JUDGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ struct judge;
 
 struct judge *judge_new(void);
 void judge_free(struct judge *j);
+/* A record of the rings as a call in its longest form; false if it speaks of none. */
+bool judge_call_of(const struct ht_ev_head *h, struct ht_ev_call *call_ret);
 /* Keeps a record of the rings, if it speaks of a call. -ENOMEM. */
 int judge_add(struct judge *j, const struct ht_ev_head *h);
 /* The function (of the area) whose events are wrong, with the reason in words; -1: all are right. nr_calls: at most

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "check/judge.h"
 #include "clock.h"
 #include "record/attach.h"
 
@@ -34,18 +35,10 @@ struct live {
 /* The number of a function is its plan's, in both. */
 static int add_record(struct live *l, const struct ht_ev_head *h)
 {
-	struct ht_ev_call call = { .h = *h };
-	const void *record = h;
+	struct ht_ev_call call;
 
-	switch (h->type) {
-	case HT_EV_CALL: call = *(const struct ht_ev_call *)record; break;
-	case HT_EV_ALLOC:
-		call.addr = ((const struct ht_ev_alloc *)record)->addr;
-		call.size = ((const struct ht_ev_alloc *)record)->size;
-		break;
-	case HT_EV_FREE: call.addr = ((const struct ht_ev_free *)record)->addr; break;
-	default: return 0;
-	}
+	if (!judge_call_of(h, &call))
+		return 0;
 	if (h->ts < l->begin_ns || h->ts > l->end_ns)
 		return 0;
 	for (unsigned lane = 0; lane < 2; lane++) {
