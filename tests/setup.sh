@@ -12,8 +12,9 @@ word=${1:-demo}
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libcapstone-dev libzstd-dev
-       libxxhash-dev libcjson-dev zlib1g-dev pkg-config)
+build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libdw-dev libcapstone-dev libzstd-dev
+       libxxhash-dev libcjson-dev zlib1g-dev pkg-config
+       libiberty-dev libprotobuf-c-dev protobuf-c-compiler)
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
 tests=(python3-minimal sqlite3 libclang-rt-19-dev libcap2-bin util-linux procps binutils)
