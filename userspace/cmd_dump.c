@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd_dump.c - `heaptape dump`: every event of a tape as a line of text. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "message.h"
+#include "out_file.h"
 #include "report/lines.h"
 #include "tape_open.h"
 
@@ -76,32 +75,6 @@ static int dump_to(struct dump *d, int fd)
 	return EXIT_DONE;
 }
 
-/* -f must not truncate the very tape that is being read. */
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat sa, sb;
-
-	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
-/* The lines tell as much as the tape: for its owner alone. */
-static int open_out(const struct dump *d)
-{
-	int fd;
-
-	if (is_same_file(d->path, d->out_path)) {
-		message_error("%s: this is the tape itself; give another output file", d->out_path);
-		return -1;
-	}
-	fd = open(d->out_path, O_WRONLY | O_CREAT | O_CLOEXEC | (d->overwrite ? O_TRUNC : O_EXCL), 0600);
-
-	if (fd < 0 && errno == EEXIST)
-		message_error("%s: this file exists; give another name, or -f to overwrite it", d->out_path);
-	else if (fd < 0)
-		message_error("%s: cannot create: %s", d->out_path, strerror(errno));
-	return fd;
-}
-
 static int run_dump(struct dump *d)
 {
 	int fd, status;
@@ -112,7 +85,7 @@ static int run_dump(struct dump *d)
 		return EXIT_FAILED;
 	if (!d->out_path)
 		return dump_to(d, STDOUT_FILENO);
-	fd = open_out(d);
+	fd = out_file_open(d->out_path, d->path, d->overwrite);
 	if (fd < 0)
 		return EXIT_FAILED;
 	status = dump_to(d, fd);

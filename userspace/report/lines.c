@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "formats/io.h"
+#include "utf8.h"
 
 #define BUF_NBYTES (1u << 20)
 #define LINE_NBYTES_MAX (512u << 10) /* two strings of 64 KiB, every byte escaped as \u00xx, and the rest */
@@ -82,22 +83,6 @@ static void put_hex(struct lines *l, uint64_t v)
 		put_char(l, digit[v >> shift & 15]);
 }
 
-/* Strings are a process's: any bytes. Those that are no UTF-8 are taken as Latin-1, so that the line stays JSON. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t nr = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		    s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < nr; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if (nr == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0)))
-		return 0; /* overlong, surrogate */
-	if (nr == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)))
-		return 0; /* overlong, beyond Unicode */
-	return nr;
-}
-
 static void put_escaped(struct lines *l, unsigned char c)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -107,6 +92,7 @@ static void put_escaped(struct lines *l, unsigned char c)
 	put_char(l, digit[c & 15]);
 }
 
+/* Bytes that are no UTF-8 are taken as Latin-1, so that the line stays JSON. */
 static void put_json_string(struct lines *l, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
