@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "find_options.h"
 #include "message.h"
 #include "out_file.h"
 #include "report/lines.h"
@@ -16,8 +17,10 @@ struct dump {
 	const char *path;
 	const char *out_path; /* NULL: standard output */
 	enum lines_format format;
-	bool salvage, overwrite;
+	bool salvage, overwrite, stacks;
+	struct find_options find;
 	struct tape_reader *tape;
+	struct naming *naming;
 	struct lines lines;
 	uint64_t nr_events;
 };
@@ -60,10 +63,17 @@ static int say_failed(const struct dump *d, int err, bool reading)
 
 static int dump_to(struct dump *d, int fd)
 {
+	struct find find = find_options_for(&d->find, d->tape);
 	bool reading;
 	int err = lines_open(&d->lines, d->format, fd, d->tape);
 
+	if (!err && d->stacks) {
+		d->naming = naming_new(d->tape, &find);
+		lines_name_stacks(&d->lines, d->naming);
+		err = d->naming ? 0 : -ENOMEM;
+	}
 	if (err) {
+		lines_close(&d->lines);
 		message_error("%s: out of memory", d->path);
 		return EXIT_FAILED;
 	}
@@ -126,6 +136,14 @@ static int take_option(struct dump *d, const struct command *cmd, int option, co
 	case 's':
 		d->salvage = true;
 		break;
+	case 'S':
+		d->stacks = true;
+		break;
+	case 'D':
+	case 'N':
+		if (find_options_take(&d->find, cmd, option, value))
+			return EXIT_USAGE + 1;
+		break;
 	}
 	return 0;
 }
@@ -145,24 +163,27 @@ static int dump_main(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, argc == args.next ? "which tape?" : "one tape at a time");
 	d.path = argv[args.next];
 	status = run_dump(&d);
+	naming_free(d.naming);
 	tape_reader_close(d.tape);
 	return status;
 }
 
 const struct command cmd_dump = {
 	.name = "dump",
-	.synopsis = "FILE [--format ndjson|csv] [-o FILE [-f]] [--salvage]",
+	.synopsis = "FILE [--format ndjson|csv] [--stacks] [-o FILE [-f]] [--salvage]",
 	.summary = "every event of a tape as a line of text",
 	.description =
 		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid,\n"
 		"cpu, op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent\n"
 		"ones are left out, or empty in CSV. What only some events have follows: failed, unknown (the block's\n"
 		"birth is not on the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in\n"
-		"the column detail.",
+		"the column detail. With --stacks the key frames holds the stack by name, found as export does.",
 	.options = (const struct command_option[]){
 		{ "format", 'F', "NAME", "ndjson (the default) or csv" },
 		{ "output", 'o', "FILE", "write there instead of to standard output" },
 		{ "force", 'f', NULL, "overwrite the output file" },
+		{ "stacks", 'S', NULL, "name the frames of each event's call stack, innermost first: function (file:line)" },
+		FIND_OPTION_ROWS,
 		{ "salvage", 's', NULL, "pass over damaged blocks, and say how many, instead of failing" },
 		{ 0 },
 	},

@@ -115,6 +115,25 @@ run export "$TMP/unnamed.tape" --format folded
 run export "$TMP/embedded.tape" --format folded
 [ -z "$err" ] && pass "with embedded names nothing lacks" || fail "with embedded names nothing lacks" "$err"
 
+# ---- dump --stacks: the same names, event by event ----
+"$HEAPTAPE" dump --stacks "$TMP/embedded.tape" >"$TMP/dump.ndjson" 2>"$TMP/err"
+"$HEAPTAPE" dump --stacks --format csv "$TMP/embedded.tape" >"$TMP/dump.csv" 2>>"$TMP/err"
+$python - "$TMP/dump.ndjson" "$TMP/dump.csv" <<'P' && pass "dump --stacks" || fail "dump --stacks"
+import json, sys, urllib.parse
+events = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+rows = open(sys.argv[2], encoding="utf-8").read().splitlines()[1:]
+assert len(events) == len(rows)
+for event, row in zip(events, rows):
+    detail = dict(part.split("=", 1) for part in row.split(",")[10].split() if "=" in part)
+    assert ("frames" in event) == ("stack" in event) == ("frames" in detail), (event, row)
+    if "frames" in event:
+        assert [urllib.parse.unquote(f) for f in detail["frames"].split(";")] == event["frames"], (event, row)
+assert events[0]["frames"] == ["malloc", 'shop::add(int; char) (/src/"shop".cc:12)', "main (/src/main\u00ff.cc:3)"], events[0]
+assert events[1]["frames"][1:4] == ["shop::inner<int>() (/src/inline.h:7)", "shop::grow up (/src/shop.cc:40)",
+                                    "LazyCompile:*add /app/a.js:3"], events[1]
+P
+"$HEAPTAPE" dump "$TMP/embedded.tape" | grep -q frames && fail "dump without --stacks" "it has frames" || pass "dump without --stacks"
+
 # ---- a real program, whose names come from its files ----
 cat >"$TMP/shop.c" <<'C'
 #define MARK(name) __asm__ volatile(".globl " #name "\n" #name ": nop" : : : "memory")
@@ -182,6 +201,28 @@ P
 	end_target "$server"
 	refused "--debuginfod without a server" 2 "DEBUGINFOD_URLS" export "$TMP/program.tape" --format folded --debuginfod
 fi
+
+# ---- recorded, then read where the program is gone ----
+embedded_names() {
+	local record=("$HEAPTAPE" record -q --embed-symbols -f -o "$TMP/live.tape")
+	if ! "$HEAPTAPE" record --help | grep -q -- --stacks; then skip "record --embed-symbols" "this build records no stacks"; return; fi
+	need_root "record --embed-symbols" || return
+	cat >"$TMP/gone.c" <<'C'
+#include <stdlib.h>
+static inline __attribute__((always_inline)) void *make(int n) { return malloc((size_t)n + 100); }
+__attribute__((noipa)) void *shelf(int n) { void *p = make(n); __asm__ volatile("" : : "r"(p) : "memory"); return p; }
+int main(void) { for (int i = 0; i < 1000; i++) { void *p = shelf(i); if (i % 2) free(p); } }
+C
+	(cd "$TMP" && gcc -g -O2 gone.c -o gone) || { fail "record --embed-symbols" "gcc failed"; return; }
+	chmod 755 "$TMP"
+	if ! "${record[@]}" -- "$TMP/gone" 2>"$TMP/err"; then fail "record --embed-symbols" "$(cat "$TMP/err")"; return; fi
+	rm "$TMP/gone"
+	run export "$TMP/live.tape" --format folded --metric allocated-count
+	if grep -qE '(^|;)main;shelf;make;[^;]*malloc[^;]* 1000$' "$TMP/out"; then pass "record --embed-symbols"; else
+		fail "record --embed-symbols" "$err $(tail -n 3 "$TMP/out")"
+	fi
+}
+embedded_names
 
 # ---- refusals ----
 echo old >"$TMP/there"

@@ -28,6 +28,7 @@ struct session_opts {
 	size_t ring_nbytes; /* 0: chosen by the number of CPUs */
 	bool mappings, faults, cmdline;
 	bool simple_plans;  /* no plan that needs a check (plan.h) */
+	bool embed_symbols; /* names of code onto the tape, at the end */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 
