@@ -24,6 +24,7 @@ enum block_kind {
 	BLOCK_SEGMENT = 5,
 	BLOCK_INDEX = 6,
 	BLOCK_END = 7,
+	BLOCK_NAMES = 8,
 };
 
 enum block_flag { BLOCK_ZSTD = 1 };

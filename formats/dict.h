@@ -29,6 +29,9 @@ int dict_writer_string(struct dict_writer *d, const char *s, uint32_t *id_ret);
 int dict_writer_stack(struct dict_writer *d, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret);
 int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a, uint8_t *id_ret);
+/* See tape_writer_each_frame. */
+int dict_writer_each_frame(const struct dict_writer *d,
+			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
 /* Bytes and entries that wait for a block. */
 size_t dict_writer_pending_nbytes(const struct dict_writer *d);
 uint32_t dict_writer_pending(const struct dict_writer *d);

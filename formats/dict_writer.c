@@ -248,6 +248,42 @@ int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a,
 	return 0;
 }
 
+/* Strings are interned without the NUL that a caller wants behind them. */
+static const char *string_of(const struct dict_writer *d, uint32_t id, char text[DICT_STRING_NBYTES_MAX + 1])
+{
+	if (!id || id > d->strings.nr)
+		return NULL;
+	memcpy(text, d->strings.entries[id].data, d->strings.entries[id].nbytes);
+	text[d->strings.entries[id].nbytes] = 0;
+	return text;
+}
+
+int dict_writer_each_frame(const struct dict_writer *d,
+			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg)
+{
+	char text[DICT_STRING_NBYTES_MAX + 1];
+	uint32_t in_text = 0;
+
+	for (uint32_t id = 1; id <= d->stacks.nr; id++) {
+		const struct intern_entry *e = &d->stacks.entries[id];
+		struct cursor c = cursor_of(e->data, e->nbytes);
+		uint64_t nr = cursor_varint(&c) >> 1;
+
+		for (uint64_t i = 0; i < nr; i++) {
+			uint32_t module = (uint32_t)cursor_varint(&c);
+			uint64_t offset = cursor_varint(&c);
+			int stop;
+
+			if (module != in_text && string_of(d, module, text))
+				in_text = module;
+			stop = module && module == in_text ? fn(arg, module, text, offset - (i && offset)) : 0;
+			if (stop)
+				return stop;
+		}
+	}
+	return 0;
+}
+
 size_t dict_writer_pending_nbytes(const struct dict_writer *d)
 {
 	return d->pending[DICT_STRING].nbytes + d->pending[DICT_STACK].nbytes + d->pending[DICT_ALLOCATOR].nbytes;

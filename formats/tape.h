@@ -112,6 +112,19 @@ struct tape_frame {
 	uint64_t offset; /* file offset of the return address (or of the probed instruction for frame 0) */
 };
 
+/* What a frame is looked up by: a return address stands behind its call, maybe in the next line or function already. */
+static inline uint64_t tape_frame_place(const struct tape_frame *frames, uint32_t i)
+{
+	return frames[i].offset - (i && frames[i].offset);
+}
+
+/* One function at a place. Of several the first is the innermost; each but the last was inlined into the next. */
+struct tape_name {
+	const char *function; /* demangled; "" if not known, never NULL */
+	const char *file;     /* source file, "" if not known, never NULL */
+	uint32_t line;	      /* 0: not known */
+};
+
 /* ---- writing ---- */
 
 struct tape_writer;
@@ -134,6 +147,13 @@ int tape_writer_string(struct tape_writer *w, const char *s, uint32_t *id_ret);
 int tape_writer_stack(struct tape_writer *w, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret);
 int tape_writer_allocator(struct tape_writer *w, const struct tape_allocator *a, uint8_t *id_ret);
+/* Names of a place (tape_frame_place) in a module, so that the tape can be read where the module is not. The same place
+ * again takes the later names. */
+int tape_writer_names(struct tape_writer *w, uint32_t module, uint64_t place, const struct tape_name *names, uint32_t nr);
+/* Calls fn for each frame of each stack written so far, until it returns non-zero, and returns that. fn may call
+ * tape_writer_names. The same place comes as often as stacks pass it. */
+int tape_writer_each_frame(struct tape_writer *w,
+			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
 /* Adds an event. ev->ns must not be below the last one's (-EINVAL). Writes a block when one is full.
  * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. Under a
  * limit on file sizes the caller ignores SIGXFSZ, or it ends the process before the error can be told. */
@@ -171,6 +191,13 @@ int tape_reader_rewind(struct tape_reader *r);
 /* NULL (or 0 frames) for a number that the part read so far does not define. Valid until close or rewind. */
 const char *tape_reader_string(const struct tape_reader *r, uint32_t id);
 uint32_t tape_reader_stack(const struct tape_reader *r, uint32_t id, const struct tape_frame **frames_ret, bool *truncated_ret);
+/* Makes the names that the tape carries known, wherever on it they stand: call it once, behind open. 0 or -ENOMEM; names in
+ * a damaged block are refused, or passed over, where the events are read. */
+int tape_reader_load_names(struct tape_reader *r);
+/* Names of a place; 0 if the tape has none. Valid until close. */
+uint32_t tape_reader_names(const struct tape_reader *r, uint32_t module, uint64_t place, const struct tape_name **names_ret);
+/* Places with names, of those loaded. */
+uint64_t tape_reader_nr_names(const struct tape_reader *r);
 const struct tape_allocator *tape_reader_allocator(const struct tape_reader *r, uint32_t id);
 uint32_t tape_reader_nr_allocators(const struct tape_reader *r);
 uint32_t tape_reader_nr_stacks(const struct tape_reader *r);

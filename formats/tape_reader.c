@@ -12,10 +12,12 @@
 #include "dict.h"
 #include "events.h"
 #include "meta.h"
+#include "names.h"
 #include "tape.h"
 
 #define END_NBYTES (BLOCK_HEAD_NBYTES + 16) /* of the whole END block */
-#define WANTED (1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END)
+#define WANTED \
+	(1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END | 1u << BLOCK_NAMES)
 
 struct tape_reader {
 	struct block_file file;
@@ -23,6 +25,8 @@ struct tape_reader {
 	struct events_decoder *decoder;
 	struct meta meta;
 	uint64_t meta_end; /* META blocks in front of this offset are in `meta` already */
+	struct names_reader *names; /* NULL: nobody asked for them */
+	uint64_t names_end; /* the same for NAMES blocks */
 	struct tape_event *events;
 	size_t nr_events, cap_events, next_event;
 	uint64_t last_ns;
@@ -31,18 +35,21 @@ struct tape_reader {
 
 static _Thread_local char open_error[sizeof(((struct block_file *)0)->why)];
 
-static int take_meta(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
+/* META and NAMES: blocks that are wanted before the events, wherever they stand. */
+static int take_fact(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
 {
+	if (head->kind == BLOCK_NAMES)
+		return names_reader_add(r->names, payload, head->count, why_ret);
 	return meta_add(&r->meta, payload, head->count, why_ret);
 }
 
-/* All META blocks that the index names. 0, or an error that makes the caller walk the heads instead. */
-static int load_meta_by_index(struct tape_reader *r, struct cursor index, uint32_t nr)
+/* All blocks of a kind that the index names. 0, or an error that makes the caller walk the heads instead. */
+static int load_by_index(struct tape_reader *r, uint16_t kind, struct cursor index, uint32_t nr)
 {
 	uint64_t offset = FILE_HEAD_NBYTES;
 
 	for (; nr && !index.bad; nr--) {
-		uint64_t kind = cursor_varint(&index);
+		uint64_t its_kind = cursor_varint(&index);
 		struct block_head head;
 		struct cursor payload;
 		const char *why;
@@ -50,10 +57,10 @@ static int load_meta_by_index(struct tape_reader *r, struct cursor index, uint32
 		offset += cursor_varint(&index);
 		for (unsigned skip = 0; skip < 3; skip++)
 			cursor_varint(&index);
-		if (kind != BLOCK_META || index.bad)
+		if (its_kind != kind || index.bad)
 			continue;
-		if (block_file_at(&r->file, offset, &head, &payload) || head.kind != BLOCK_META ||
-		    take_meta(r, &head, payload, &why))
+		if (block_file_at(&r->file, offset, &head, &payload) || head.kind != kind ||
+		    take_fact(r, &head, payload, &why))
 			return -EBADMSG;
 	}
 	return index.bad ? -EBADMSG : 0;
@@ -73,8 +80,9 @@ static uint64_t find_index(struct tape_reader *r)
 	return get_u64(payload.p);
 }
 
-/* Without an index: from head to head up to the first that is not whole. Reading refuses or salvages later. */
-static void load_meta_by_heads(struct tape_reader *r)
+/* Without an index: from head to head up to the first that is not whole, whose offset is returned. Reading refuses or
+ * salvages later. */
+static uint64_t load_by_heads(struct tape_reader *r, uint16_t kind)
 {
 	uint64_t offset = FILE_HEAD_NBYTES;
 	struct block_head head;
@@ -84,32 +92,55 @@ static void load_meta_by_heads(struct tape_reader *r)
 	while (block_file_head_at(&r->file, offset, &head, &why) == 0) {
 		if (head.stored_nbytes > r->file.nbytes - offset - BLOCK_HEAD_NBYTES)
 			break;
-		if (head.kind == BLOCK_META && (block_file_at(&r->file, offset, &head, &payload) ||
-						take_meta(r, &head, payload, &why)))
+		if (head.kind == kind &&
+		    (block_file_at(&r->file, offset, &head, &payload) || take_fact(r, &head, payload, &why)))
 			break;
 		offset += BLOCK_HEAD_NBYTES + head.stored_nbytes;
 	}
-	r->meta_end = offset;
+	return offset;
 }
 
-/* Later keys (how the recording ended) stand behind the events: they are wanted before. */
-static void load_meta(struct tape_reader *r)
+/* All whole blocks of a kind; the offset in front of which there are no others. What was taken by a false index is given
+ * up by `drop` before the heads are walked. */
+static uint64_t load_kind(struct tape_reader *r, uint16_t kind, void (*drop)(struct tape_reader *r))
 {
 	uint64_t offset = find_index(r);
 	struct block_head head;
 	struct cursor payload;
 	struct bytes copy = { 0 };
+	bool loaded;
 
 	/* The payload is copied: reading the blocks that it names uses the same buffers. */
-	if (offset && block_file_at(&r->file, offset, &head, &payload) == 0 && head.kind == BLOCK_INDEX &&
-	    bytes_append(&copy, payload.p, cursor_left(&payload)) == 0 &&
-	    load_meta_by_index(r, cursor_of(copy.data, copy.nbytes), head.count) == 0) {
-		r->meta_end = r->file.nbytes;
-	} else {
-		meta_free(&r->meta);
-		load_meta_by_heads(r);
-	}
+	loaded = offset && block_file_at(&r->file, offset, &head, &payload) == 0 && head.kind == BLOCK_INDEX &&
+		 bytes_append(&copy, payload.p, cursor_left(&payload)) == 0 &&
+		 load_by_index(r, kind, cursor_of(copy.data, copy.nbytes), head.count) == 0;
 	bytes_free(&copy);
+	if (loaded)
+		return r->file.nbytes;
+	drop(r);
+	return load_by_heads(r, kind);
+}
+
+static void drop_meta(struct tape_reader *r)
+{
+	meta_free(&r->meta);
+}
+
+/* Names that an index led to were whole blocks' and stay: the same are found again. */
+static void drop_nothing(struct tape_reader *r)
+{
+	(void)r;
+}
+
+int tape_reader_load_names(struct tape_reader *r)
+{
+	if (r->names)
+		return 0;
+	r->names = names_reader_new();
+	if (!r->names)
+		return -ENOMEM;
+	r->names_end = load_kind(r, BLOCK_NAMES, drop_nothing);
+	return 0;
 }
 
 int tape_reader_open(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret)
@@ -132,7 +163,7 @@ int tape_reader_open(const char *path, const struct tape_reader_opts *opts, stru
 		tape_reader_close(r);
 		return err;
 	}
-	load_meta(r);
+	r->meta_end = load_kind(r, BLOCK_META, drop_meta); /* how the recording ended stands behind the events */
 	open_error[0] = 0;
 	*r_ret = r;
 	return 0;
@@ -146,6 +177,7 @@ void tape_reader_close(struct tape_reader *r)
 	dict_reader_free(r->dict);
 	events_decoder_free(r->decoder);
 	meta_free(&r->meta);
+	names_reader_free(r->names);
 	free(r->events);
 	free(r);
 }
@@ -183,7 +215,9 @@ static int take_block(struct tape_reader *r, const struct block_head *head, stru
 {
 	switch (head->kind) {
 	case BLOCK_META:
-		return r->file.at < r->meta_end ? 0 : take_meta(r, head, payload, why_ret);
+		return r->file.at < r->meta_end ? 0 : take_fact(r, head, payload, why_ret);
+	case BLOCK_NAMES:
+		return !r->names || r->file.at < r->names_end ? 0 : take_fact(r, head, payload, why_ret);
 	case BLOCK_DICT:
 		return dict_reader_add(r->dict, payload, why_ret);
 	case BLOCK_EVENTS:
@@ -213,6 +247,8 @@ static int next_events(struct tape_reader *r)
 			return r->err = err;
 		if (r->file.at + BLOCK_HEAD_NBYTES > r->meta_end)
 			r->meta_end = r->file.at + BLOCK_HEAD_NBYTES; /* not again after a rewind */
+		if (r->file.at + BLOCK_HEAD_NBYTES > r->names_end)
+			r->names_end = r->file.at + BLOCK_HEAD_NBYTES;
 		if (r->nr_events)
 			return 1;
 	}
@@ -299,6 +335,19 @@ uint32_t tape_reader_stack(const struct tape_reader *r, uint32_t id, const struc
 			   bool *truncated_ret)
 {
 	return dict_reader_stack(r->dict, id, frames_ret, truncated_ret);
+}
+
+uint32_t tape_reader_names(const struct tape_reader *r, uint32_t module, uint64_t place, const struct tape_name **names_ret)
+{
+	if (r->names)
+		return names_reader_find(r->names, module, place, names_ret);
+	*names_ret = NULL;
+	return 0;
+}
+
+uint64_t tape_reader_nr_names(const struct tape_reader *r)
+{
+	return r->names ? names_reader_nr_places(r->names) : 0;
 }
 
 const struct tape_allocator *tape_reader_allocator(const struct tape_reader *r, uint32_t id)

@@ -17,6 +17,7 @@
 #include "dict.h"
 #include "events.h"
 #include "io.h"
+#include "names.h"
 #include "tape.h"
 
 #define ZSTD_LEVEL_DEFAULT 3
@@ -24,6 +25,7 @@
 #define BLOCK_EVENTS_DEFAULT 65536
 #define DICT_PENDING_NBYTES_MAX (4u << 20) /* goes out by itself then: far below a block's limit */
 #define META_PENDING_NBYTES_MAX (1u << 20)
+#define NAMES_PENDING_NBYTES_MAX (1u << 20)
 #define INDEX_NBYTES_MAX (BLOCK_RAW_NBYTES_MAX - 64) /* a longer index is left out: readers scan then */
 
 struct tape_writer {
@@ -37,6 +39,7 @@ struct tape_writer {
 	struct block_codec *codec;
 	struct events_encoder *encoder;
 	struct dict_writer *dict;
+	struct names_writer *names; /* NULL: none were given */
 	struct bytes meta; /* key/value pairs that wait for a block */
 	uint32_t nr_meta;
 	struct bytes scratch, out;
@@ -65,6 +68,7 @@ static void writer_free(struct tape_writer *w)
 	block_codec_free(w->codec);
 	events_encoder_free(w->encoder);
 	dict_writer_free(w->dict);
+	names_writer_free(w->names);
 	bytes_free(&w->meta);
 	bytes_free(&w->scratch);
 	bytes_free(&w->out);
@@ -208,6 +212,18 @@ static int put_dict(struct tape_writer *w)
 	return put_block(w, &h, &w->scratch, 1);
 }
 
+static int put_names(struct tape_writer *w)
+{
+	struct block_head h = { .kind = BLOCK_NAMES, .count = w->names ? names_writer_pending(w->names) : 0 };
+	int err;
+
+	if (!h.count)
+		return 0;
+	err = put_block(w, &h, names_writer_payload(w->names), 1);
+	names_writer_taken(w->names);
+	return err;
+}
+
 static int put_events(struct tape_writer *w)
 {
 	uint64_t unit = w->time_unit_ns;
@@ -236,6 +252,8 @@ int tape_writer_flush(struct tape_writer *w)
 		err = put_meta(w);
 	if (!err)
 		err = put_dict(w);
+	if (!err)
+		err = put_names(w);
 	if (!err)
 		err = put_events(w);
 	if (!err && w->out.nbytes)
@@ -303,6 +321,28 @@ int tape_writer_stack(struct tape_writer *w, const struct tape_frame *frames, ui
 int tape_writer_allocator(struct tape_writer *w, const struct tape_allocator *a, uint8_t *id_ret)
 {
 	return w->err ? w->err : dict_added(w, dict_writer_allocator(w->dict, a, id_ret));
+}
+
+int tape_writer_names(struct tape_writer *w, uint32_t module, uint64_t place, const struct tape_name *names, uint32_t nr)
+{
+	int err;
+
+	if (w->err)
+		return w->err;
+	if (!w->names)
+		w->names = names_writer_new();
+	err = w->names ? names_writer_add(w->names, module, place, names, nr) : -ENOMEM;
+	if (err == -ENOMEM)
+		return writer_fail(w, err, "cannot keep names"); /* half a place may be pending */
+	if (!err && names_writer_payload(w->names)->nbytes > NAMES_PENDING_NBYTES_MAX)
+		err = tape_writer_flush(w);
+	return err;
+}
+
+int tape_writer_each_frame(struct tape_writer *w,
+			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg)
+{
+	return dict_writer_each_frame(w->dict, fn, arg);
 }
 
 uint64_t tape_writer_bytes(const struct tape_writer *w)

@@ -13,6 +13,7 @@
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
+#   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
 #   bench       what recording costs, printed and not judged
 #   bench-capture  the same beside the least possible, the usual way to trace, and other tools
@@ -29,7 +30,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [limits]=120 [replay]=240
-	[golden]=60 [docs]=30 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900)
+	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900)
 full=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -110,6 +111,7 @@ word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
+word_export() { bash "$ROOT/tests/export/export.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
 # The tools to compare with are needed here alone.
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
@@ -122,11 +124,11 @@ for word in "$@"; do
 done
 [ ${#words[@]} -gt 0 ] || words=(ci)
 case ${words[0]} in
-ci) words=(unit golden truth stacks survive limits replay docs warnings sanitizers fuzz) ;;
+ci) words=(unit golden truth stacks survive limits replay export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive limits replay docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive limits replay export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

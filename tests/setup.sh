@@ -13,10 +13,13 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libdw-dev libcapstone-dev libzstd-dev
-       libxxhash-dev libcjson-dev zlib1g-dev pkg-config)
+       libxxhash-dev libcjson-dev zlib1g-dev pkg-config
+       libiberty-dev libprotobuf-c-dev protobuf-c-compiler)
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
 tests=(python3-minimal sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils)
+# For the tests of names: ways to pack debug information, another linker, and the client that --debuginfod loads.
+tests+=(xz-utils dwz lld-19 libdebuginfod1)
 bench=(heaptrack bpftrace)
 
 case $word in
@@ -33,13 +36,15 @@ name_packages_elsewhere() {
 	case $id in
 	*fedora* | *rhel* | *centos*)
 		say "install: dnf install cmake make gcc gcc-c++ clang libbpf-devel bpftool elfutils-devel elfutils-libelf-devel capstone-devel" \
-			"libzstd-devel xxhash-devel cjson-devel zlib-devel redis jemalloc mimalloc gperftools-libs" ;;
+			"libzstd-devel xxhash-devel cjson-devel zlib-devel redis jemalloc mimalloc gperftools-libs" \
+			"binutils-devel protobuf-c-devel protobuf-c-compiler" ;;
 	*arch*)
 		say "install: pacman -S cmake make gcc clang libbpf bpf elfutils capstone zstd xxhash cjson zlib redis" \
-			"jemalloc mimalloc gperftools" ;;
+			"jemalloc mimalloc gperftools binutils protobuf-c" ;;
 	*suse*)
 		say "install: zypper install cmake make gcc gcc-c++ clang libbpf-devel bpftool libelf-devel libdw-devel" \
-			"libcapstone-devel libzstd-devel xxhash-devel cJSON-devel zlib-devel redis libjemalloc2 libtcmalloc4" ;;
+			"libcapstone-devel libzstd-devel xxhash-devel cJSON-devel zlib-devel redis libjemalloc2 libtcmalloc4" \
+			"binutils-devel libprotobuf-c-devel" ;;
 	*) say "install, under the names of your distribution: ${want[*]}" ;;
 	esac
 	say "then run this command again with HEAPTAPE_SETUP=skip"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd_dump.c - `heaptape dump`: every event of a tape as a line of text. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "find_options.h"
 #include "message.h"
+#include "out_file.h"
 #include "report/lines.h"
 #include "tape_open.h"
 
@@ -17,8 +17,10 @@ struct dump {
 	const char *path;
 	const char *out_path; /* NULL: standard output */
 	enum lines_format format;
-	bool salvage, overwrite;
+	bool salvage, overwrite, stacks;
+	struct find_options find;
 	struct tape_reader *tape;
+	struct naming *naming;
 	struct lines lines;
 	uint64_t nr_events;
 };
@@ -61,10 +63,17 @@ static int say_failed(const struct dump *d, int err, bool reading)
 
 static int dump_to(struct dump *d, int fd)
 {
+	struct find find = find_options_for(&d->find, d->tape);
 	bool reading;
 	int err = lines_open(&d->lines, d->format, fd, d->tape);
 
+	if (!err && d->stacks) {
+		d->naming = naming_new(d->tape, &find);
+		lines_name_stacks(&d->lines, d->naming);
+		err = d->naming ? 0 : -ENOMEM;
+	}
 	if (err) {
+		lines_close(&d->lines);
 		message_error("%s: out of memory", d->path);
 		return EXIT_FAILED;
 	}
@@ -74,32 +83,6 @@ static int dump_to(struct dump *d, int fd)
 		return say_failed(d, err, reading);
 	tape_warn_incomplete(d->path, d->tape);
 	return EXIT_DONE;
-}
-
-/* -f must not truncate the very tape that is being read. */
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat sa, sb;
-
-	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
-/* The lines tell as much as the tape: for its owner alone. */
-static int open_out(const struct dump *d)
-{
-	int fd;
-
-	if (is_same_file(d->path, d->out_path)) {
-		message_error("%s: this is the tape itself; give another output file", d->out_path);
-		return -1;
-	}
-	fd = open(d->out_path, O_WRONLY | O_CREAT | O_CLOEXEC | (d->overwrite ? O_TRUNC : O_EXCL), 0600);
-
-	if (fd < 0 && errno == EEXIST)
-		message_error("%s: this file exists; give another name, or -f to overwrite it", d->out_path);
-	else if (fd < 0)
-		message_error("%s: cannot create: %s", d->out_path, strerror(errno));
-	return fd;
 }
 
 static int run_dump(struct dump *d)
@@ -112,7 +95,7 @@ static int run_dump(struct dump *d)
 		return EXIT_FAILED;
 	if (!d->out_path)
 		return dump_to(d, STDOUT_FILENO);
-	fd = open_out(d);
+	fd = out_file_open(d->out_path, d->path, d->overwrite);
 	if (fd < 0)
 		return EXIT_FAILED;
 	status = dump_to(d, fd);
@@ -153,6 +136,14 @@ static int take_option(struct dump *d, const struct command *cmd, int option, co
 	case 's':
 		d->salvage = true;
 		break;
+	case 'S':
+		d->stacks = true;
+		break;
+	case 'D':
+	case 'N':
+		if (find_options_take(&d->find, cmd, option, value))
+			return EXIT_USAGE + 1;
+		break;
 	}
 	return 0;
 }
@@ -172,24 +163,27 @@ static int dump_main(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, argc == args.next ? "which tape?" : "one tape at a time");
 	d.path = argv[args.next];
 	status = run_dump(&d);
+	naming_free(d.naming);
 	tape_reader_close(d.tape);
 	return status;
 }
 
 const struct command cmd_dump = {
 	.name = "dump",
-	.synopsis = "FILE [--format ndjson|csv] [-o FILE [-f]] [--salvage]",
+	.synopsis = "FILE [--format ndjson|csv] [--stacks] [-o FILE [-f]] [--salvage]",
 	.summary = "every event of a tape as a line of text",
 	.description =
 		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid,\n"
 		"cpu, op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent\n"
 		"ones are left out, or empty in CSV. What only some events have follows: failed, unknown (the block's\n"
 		"birth is not on the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in\n"
-		"the column detail.",
+		"the column detail. With --stacks the key frames holds the stack by name, found as export does.",
 	.options = (const struct command_option[]){
 		{ "format", 'F', "NAME", "ndjson (the default) or csv" },
 		{ "output", 'o', "FILE", "write there instead of to standard output" },
 		{ "force", 'f', NULL, "overwrite the output file" },
+		{ "stacks", 'S', NULL, "name the frames of each event's call stack, innermost first: function (file:line)" },
+		FIND_OPTION_ROWS,
 		{ "salvage", 's', NULL, "pass over damaged blocks, and say how many, instead of failing" },
 		{ 0 },
 	},

@@ -34,6 +34,9 @@ static const struct command_option options[] = {
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
+	/* Options without a letter are numbered by their rows: this one stands last, and has one. */
+	{ "embed-symbols", 'E', NULL, "write the names of functions, files and lines onto the tape at the end, so that its call\n"
+				      "stacks can be read where the program's files are not" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -111,6 +114,7 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		break;
 	case 'o': so->tape_path = value; break;
 	case 'f': so->overwrite = true; break;
+	case 'E': so->embed_symbols = true; break;
 	case 'd':
 		if (parse_duration_ns(value, &so->duration_ns) || !so->duration_ns)
 			err = command_usage_error(cmd, "--duration wants a time such as 30s or 5m, not '%s'", value);

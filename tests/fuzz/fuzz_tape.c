@@ -17,6 +17,7 @@
 #include "formats/events.h"
 #include "formats/heap.h"
 #include "formats/meta.h"
+#include "formats/names.h"
 #include "formats/tape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
@@ -55,10 +56,17 @@ static void use_event(const struct tape_reader *r, const struct tape_event *ev)
 
 	if (nr)
 		sink += frames[nr - 1].offset;
+	for (uint32_t i = 0; i < nr; i++) {
+		const struct tape_name *names;
+		uint32_t nr_names = tape_reader_names(r, frames[i].module, tape_frame_place(frames, i), &names);
+
+		for (uint32_t k = 0; k < nr_names; k++)
+			sink += strlen(names[k].function) + strlen(names[k].file) + names[k].line;
+	}
 	tape_reader_allocator(r, ev->alloc);
 }
 
-static void read_all(const char *path, bool salvage)
+static void read_all(const char *path, bool salvage, size_t nbytes)
 {
 	struct tape_reader_opts opts = { .salvage = salvage };
 	struct tape_reader *r;
@@ -72,6 +80,8 @@ static void read_all(const char *path, bool salvage)
 			abort();
 		return;
 	}
+	if (!salvage || nbytes % 2)
+		tape_reader_load_names(r);
 	heap = heap_new();
 	while ((got = tape_reader_next(r, &ev)) == 1) {
 		if (ev.ns < last_ns)
@@ -97,8 +107,8 @@ static void read_as_file(const uint8_t *data, size_t nbytes)
 	}
 	if (ftruncate(fd, 0) || pwrite(fd, data, nbytes, 0) != (ssize_t)nbytes)
 		abort();
-	read_all(path, false);
-	read_all(path, true);
+	read_all(path, false, nbytes);
+	read_all(path, true, nbytes);
 }
 
 /* The count and last time, which the block's head gives, are the first two bytes'. */
@@ -137,6 +147,23 @@ static void read_as_meta(struct cursor c)
 	meta_free(&m);
 }
 
+static void read_as_names(struct cursor c)
+{
+	struct names_reader *n = names_reader_new();
+	const struct tape_name *names;
+	uint32_t nr = cursor_u8(&c);
+	const char *why = NULL;
+
+	if (names_reader_add(n, c, nr, &why) && !why)
+		abort();
+	for (uint32_t module = 0; module < 4; module++)
+		for (uint64_t place = 0; place < 64; place++)
+			for (uint32_t k = names_reader_find(n, module, place, &names); k; k--)
+				if (!names[k - 1].function || !names[k - 1].file)
+					abort();
+	names_reader_free(n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
 {
 	uint8_t *copy;
@@ -155,6 +182,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
 		read_as_dict(c);
 	else if (data[0] == 4)
 		read_as_meta(c);
+	else if (data[0] == 5)
+		read_as_names(c);
 	else
 		read_as_file(copy, nbytes - 1);
 	free(copy);

@@ -60,6 +60,12 @@ static void make_tape(struct rng *rng)
 		if (i % 12 == 11)
 			CHECK_EQ(tape_writer_flush(w), 0);
 	}
+	for (unsigned i = 0; i < EVENTS_NR; i++) {
+		struct tape_name names[2] = { { text, "file.c", i + 1 }, { "main", "", 0 } };
+
+		snprintf(text, sizeof(text), "function %u", i % 7);
+		CHECK_EQ(tape_writer_names(w, 1, i, names, 2), 0);
+	}
 	CHECK_EQ(tape_writer_meta(w, "duration_ns", "7"), 0);
 	CHECK_EQ(tape_writer_close(w), 0);
 	read_whole(path);
@@ -76,11 +82,28 @@ static void set_file(const uint8_t *data, size_t nbytes)
 
 struct outcome {
 	int err;
+	unsigned nr_names; /* places that have theirs */
 	unsigned nr; /* events read */
-	bool false_event, complete, in_order;
+	bool false_event, false_name, complete, in_order;
 	uint64_t nr_bad;
 	char why[300];
 };
+
+static void read_names(const struct tape_reader *r, struct outcome *o)
+{
+	for (unsigned i = 0; i < EVENTS_NR + 5; i++) {
+		const struct tape_name *names;
+		uint32_t nr = tape_reader_names(r, 1, i, &names);
+		char text[32];
+
+		if (!nr)
+			continue;
+		snprintf(text, sizeof(text), "function %u", i % 7);
+		o->nr_names++;
+		o->false_name |= i >= EVENTS_NR || nr != 2 || strcmp(names[0].function, text) || strcmp(names[0].file, "file.c") ||
+				 names[0].line != i + 1 || strcmp(names[1].function, "main") || *names[1].file || names[1].line;
+	}
+}
 
 /* Reads what mem_path holds; every event must be one that was written, and come behind the one before it. */
 static struct outcome read_tape(bool salvage)
@@ -96,6 +119,7 @@ static struct outcome read_tape(bool salvage)
 		snprintf(o.why, sizeof(o.why), "%s", tape_reader_error(NULL));
 		return o;
 	}
+	CHECK_EQ(tape_reader_load_names(r), 0);
 	while ((o.err = tape_reader_next(r, &ev)) == 1) {
 		while (at < EVENTS_NR && truth[at].ns != ev.ns)
 			at++;
@@ -109,6 +133,8 @@ static struct outcome read_tape(bool salvage)
 	snprintf(o.why, sizeof(o.why), "%s", tape_reader_error(r));
 	o.complete = tape_reader_complete(r);
 	o.nr_bad = tape_reader_nr_bad_blocks(r);
+	read_names(r, &o);
+	CHECK(!o.false_name);
 	if (o.err < 0)
 		CHECK_EQ(tape_reader_next(r, &ev), o.err); /* a refusal stays */
 	tape_reader_close(r);
@@ -123,6 +149,7 @@ static void test_whole(void)
 	for (int salvage = 0; salvage < 2; salvage++) {
 		o = read_tape(salvage);
 		CHECK(o.err == 0 && o.nr == EVENTS_NR && o.complete && o.nr_bad == 0 && o.in_order);
+		CHECK_EQ(o.nr_names, EVENTS_NR);
 	}
 }
 
@@ -303,6 +330,69 @@ static void test_later_version(void)
 	free(copy);
 }
 
+/* One block's payload replaced by another, its checksums made right. */
+static struct outcome read_with_names(const uint8_t *payload, size_t payload_nbytes, uint32_t count, bool salvage)
+{
+	size_t offsets[64], lengths[64], at, end;
+	unsigned nr = find_blocks(offsets, lengths, 64), i;
+	uint8_t *copy = calloc(1, whole_nbytes + payload_nbytes);
+	struct block_head head;
+	struct outcome o;
+	const char *why;
+
+	for (i = 0; i + 1 < nr && get_u16(whole + offsets[i] + 4) != BLOCK_NAMES; i++)
+		;
+	at = offsets[i];
+	end = at + lengths[i];
+	memcpy(copy, whole, at + BLOCK_HEAD_NBYTES);
+	CHECK_EQ(block_head_decode(copy + at, &head, &why), 0);
+	head.flags = 0;
+	head.count = count;
+	head.stored_nbytes = head.raw_nbytes = (uint32_t)payload_nbytes;
+	head.payload_hash = block_hash(payload, payload_nbytes);
+	block_head_encode(&head, copy + at);
+	memcpy(copy + at + BLOCK_HEAD_NBYTES, payload, payload_nbytes);
+	memcpy(copy + at + BLOCK_HEAD_NBYTES + payload_nbytes, whole + end, whole_nbytes - end);
+	set_file(copy, at + BLOCK_HEAD_NBYTES + payload_nbytes + whole_nbytes - end);
+	free(copy);
+	o = read_tape(salvage);
+	return o;
+}
+
+/* Whole blocks whose names cannot be: refused with their place, or passed over and counted. */
+static void test_false_names(void)
+{
+	static const struct {
+		uint8_t payload[16];
+		size_t nbytes;
+		uint32_t count;
+	} cases[] = {
+		{ { 0 }, 0, 1 },			      /* fewer places than the head says */
+		{ { 1, 0, 1, 0, 1, 'f', 0, 0, 1, 9 }, 10, 1 }, /* more bytes */
+		{ { 0, 0, 1, 0, 1, 'f', 0, 0, 1 }, 9, 1 },    /* module 0 */
+		{ { 1, 0, 0 }, 3, 1 },			      /* no names */
+		{ { 1, 0, 0x81, 2 }, 4, 1 },		      /* 257 names */
+		{ { 1, 0, 1, 1, 1, 1 }, 6, 1 },		      /* a word that was not given */
+		{ { 1, 0, 1, 0, 2, 'f', 0, 0, 0, 1 }, 10, 1 }, /* a text with a NUL */
+		{ { 1, 0, 1, 0, 99, 'f' }, 6, 1 },	      /* a text beyond the block */
+		{ { 1, 0, 1, 0, 1, 'f', 1, 0xff, 0xff, 0xff, 0xff, 0x1f }, 12, 1 }, /* a line above 2^32 */
+		{ { 0x80, 0x80, 0x80, 0x80, 4, 0, 1, 0, 1, 'f', 1, 0 }, 12, 1 },    /* a module above 2^30 */
+	};
+	static const uint8_t good[] = { 1, 8, 2, 0, 10, 'f', 'u', 'n', 'c', 't', 'i', 'o', 'n', ' ', '4',
+					0, 6, 'f', 'i', 'l', 'e', '.', 'c', 5, 0, 4, 'm', 'a', 'i', 'n', 0, 0, 0 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome o = read_with_names(cases[i].payload, cases[i].nbytes, cases[i].count, false);
+
+		CHECK_EQ(o.err, -EBADMSG);
+		CHECK(strstr(o.why, "at offset ") && !o.nr_names);
+		o = read_with_names(cases[i].payload, cases[i].nbytes, cases[i].count, true);
+		CHECK(o.err == 0 && o.nr == EVENTS_NR && o.nr_bad == 1 && !o.nr_names);
+	}
+	CHECK_EQ(read_with_names(good, sizeof(good), 1, false).nr_names, 1);
+	CHECK_EQ(read_with_names(good, sizeof(good), 1, false).err, 0);
+}
+
 /* A block of a kind that this version does not know is passed by its length. */
 static void test_unknown_kind(void)
 {
@@ -384,6 +474,7 @@ int main(void)
 	test_bytes_lost_or_added(&rng);
 	test_behind_the_end();
 	test_later_version();
+	test_false_names();
 	test_unknown_kind();
 	test_no_tape();
 	test_nested_false_heads();

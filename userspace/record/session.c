@@ -340,6 +340,21 @@ static void calibrate_rest(struct session *s)
 			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
 }
 
+/* Behind the last event, when the target has its full speed again. Names that lack for want of memory are no reason to fail. */
+static int embed_names(struct session *s)
+{
+	uint64_t nr;
+	int err = s->embed ? embed_write(s->embed, s->writer, &nr) : 0;
+
+	if (err && *tape_writer_error(s->writer))
+		return session_fail_tape(s, err);
+	if (err)
+		message_warn("not all names could be put onto the tape: %s", strerror(-err));
+	else if (s->embed && s->opts->embed_symbols)
+		message_verbose("%llu places in the code have their names on the tape", (unsigned long long)nr);
+	return 0;
+}
+
 static int close_tape(struct session *s, int err)
 {
 	int close_err;
@@ -432,6 +447,7 @@ static void session_free(struct session *s)
 	drain_free(s->drain);
 	ledger_free(s->ledger);
 	stacks_free(s->stacks);
+	embed_free(s->embed);
 	kernel_close(&s->kernel);
 	for (unsigned i = 0; i < s->nr_inventories; i++)
 		inventory_free(s->inventories[i]);
@@ -467,6 +483,7 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 	s->signal_fd = -1;
 	err = begin(s);
 	if (!err) {
+		s->embed = embed_new(&s->process, s->opts->embed_symbols);
 		say_ready(s);
 		if (!opts->pid)
 			launch_continue(&s->launch);
@@ -475,6 +492,8 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 	}
 	if (!err)
 		err = mark_end(s);
+	if (!err)
+		err = embed_names(s);
 	if (!err)
 		calibrate_rest(s);
 	err = close_tape(s, err);

@@ -31,6 +31,7 @@ struct session_opts {
 	bool free_stacks;
 	unsigned max_frames; /* 0: the default */
 	bool simple_plans;  /* no plan that needs a check (plan.h) */
+	bool embed_symbols; /* names of code onto the tape, at the end */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "record/attach.h"
 #include "record/drain.h"
+#include "record/embed.h"
 #include "record/launch.h"
 #include "record/session.h"
 #include "record/stacks.h"
@@ -39,6 +40,7 @@ struct session {
 	struct drain *drain;
 	struct ledger *ledger;
 	struct stacks *stacks; /* NULL: none are recorded */
+	struct embed *embed;
 	int signal_fd;
 	sigset_t old_mask;
 	uint64_t start_ns, end_ns;

@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "formats/io.h"
+#include "utf8.h"
 
 #define BUF_NBYTES (1u << 20)
+#define NAME_NBYTES_MAX 4096u /* of a function or file among a stack's names: cut there */
 #define LINE_NBYTES_MAX (512u << 10) /* two strings of 64 KiB, every byte escaped as \u00xx, and the rest */
 
 static const char csv_head[] = "ns,tid,cpu,op,addr,size,align,old,alloc,stack,detail\n";
@@ -82,22 +84,6 @@ static void put_hex(struct lines *l, uint64_t v)
 		put_char(l, digit[v >> shift & 15]);
 }
 
-/* Strings are a process's: any bytes. Those that are no UTF-8 are taken as Latin-1, so that the line stays JSON. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t nr = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		    s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < nr; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if (nr == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0)))
-		return 0; /* overlong, surrogate */
-	if (nr == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)))
-		return 0; /* overlong, beyond Unicode */
-	return nr;
-}
-
 static void put_escaped(struct lines *l, unsigned char c)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -107,6 +93,7 @@ static void put_escaped(struct lines *l, unsigned char c)
 	put_char(l, digit[c & 15]);
 }
 
+/* Bytes that are no UTF-8 are taken as Latin-1, so that the line stays JSON. */
 static void put_json_string(struct lines *l, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -217,18 +204,13 @@ static void extra_true(struct lines *l, const char *key)
 	put_text(l, "true");
 }
 
-/* Names from the process: in CSV percent-encoded where they hold a separator, so that no quoting is needed. */
-static void extra_text(struct lines *l, const char *key, const char *text)
+/* In CSV names are percent-encoded where they hold a separator, those in `more` too, so that no quoting is needed. */
+static void put_percent(struct lines *l, const char *text, size_t nbytes_max, const char *more)
 {
 	static const char digit[] = "0123456789ABCDEF";
 
-	extra(l, key);
-	if (l->format == LINES_NDJSON) {
-		put_json_string(l, text);
-		return;
-	}
-	for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-		if (*s > ' ' && *s < 0x7f && !strchr(",\"%=", *s)) {
+	for (const unsigned char *s = (const unsigned char *)text; *s && nbytes_max; s++, nbytes_max--) {
+		if (*s > ' ' && *s < 0x7f && !strchr(",\"%=", *s) && !strchr(more, *s)) {
 			put_char(l, (char)*s);
 			continue;
 		}
@@ -236,6 +218,16 @@ static void extra_text(struct lines *l, const char *key, const char *text)
 		put_char(l, digit[*s >> 4]);
 		put_char(l, digit[*s & 15]);
 	}
+}
+
+static void extra_text(struct lines *l, const char *key, const char *text)
+{
+	extra(l, key);
+	if (l->format == LINES_NDJSON) {
+		put_json_string(l, text);
+		return;
+	}
+	put_percent(l, text, SIZE_MAX, "");
 }
 
 static void extra_string(struct lines *l, const char *key, uint64_t id)
@@ -328,6 +320,83 @@ static void put_extras(struct lines *l, const struct tape_event *ev)
 		extra_true(l, "write");
 }
 
+/* ---- names of stacks ---- */
+
+void lines_name_stacks(struct lines *l, struct naming *naming)
+{
+	l->naming = naming;
+}
+
+static void put_name_text(struct lines *l, const char *text)
+{
+	if (l->format == LINES_CSV) {
+		put_percent(l, text, NAME_NBYTES_MAX, ";");
+		return;
+	}
+	/* UTF-8 without control characters; a cut must not go through one. */
+	for (size_t nbytes = 0; *text && nbytes < NAME_NBYTES_MAX;) {
+		size_t nr = utf8_length((const unsigned char *)text);
+
+		if (*text == '"' || *text == '\\')
+			put_char(l, '\\');
+		for (nbytes += nr; nr; nr--)
+			put_char(l, *text++);
+	}
+}
+
+/* function (file:line) */
+static int put_name(struct lines *l, const struct tape_name *name, bool is_first)
+{
+	const char *quote = l->format == LINES_NDJSON ? "\"" : "";
+
+	/* A stack may be longer than the buffer: what is ready goes out in the middle of the line. */
+	if (l->cap - l->nbytes < LINE_NBYTES_MAX / 2) {
+		int err = lines_flush(l);
+
+		if (err)
+			return err;
+	}
+	if (!is_first)
+		put_char(l, l->format == LINES_NDJSON ? ',' : ';');
+	put_text(l, quote);
+	put_name_text(l, name->function);
+	if (*name->file) {
+		put_text(l, l->format == LINES_NDJSON ? " (" : "%20(");
+		put_name_text(l, name->file);
+		put_char(l, ':');
+		put_decimal(l, name->line);
+		put_char(l, ')');
+	}
+	put_text(l, quote);
+	return 0;
+}
+
+static int put_frames(struct lines *l, uint32_t stack)
+{
+	const struct tape_frame *frames;
+	uint32_t nr = tape_reader_stack(l->tape, stack, &frames, NULL);
+
+	extra(l, "frames");
+	if (l->format == LINES_NDJSON)
+		put_char(l, '[');
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t nr_names;
+		const struct tape_name *names = naming_frame(l->naming, frames, i, &nr_names);
+
+		if (!names)
+			return -ENOMEM;
+		for (uint32_t k = 0; k < nr_names; k++) {
+			int err = put_name(l, &names[k], !i && !k);
+
+			if (err)
+				return err;
+		}
+	}
+	if (l->format == LINES_NDJSON)
+		put_char(l, ']');
+	return 0;
+}
+
 /* These use the address and size fields for something else, which the further keys name. */
 static bool kind_has_place(unsigned kind)
 {
@@ -364,6 +433,12 @@ int lines_put(struct lines *l, const struct tape_event *ev)
 	column_u64(l, "alloc", ev->alloc, ev->alloc != TAPE_NO_ALLOC);
 	column_u64(l, "stack", ev->stack, ev->stack != TAPE_NO_STACK);
 	put_extras(l, ev);
+	if (l->naming && ev->stack != TAPE_NO_STACK) {
+		int err = put_frames(l, ev->stack);
+
+		if (err)
+			return err;
+	}
 	if (l->format == LINES_NDJSON)
 		put_char(l, '}');
 	else if (!l->detail)

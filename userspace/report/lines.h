@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "formats/tape.h"
+#include "symbols/naming.h"
 
 enum lines_format { LINES_NDJSON, LINES_CSV };
 
@@ -19,13 +20,16 @@ struct lines {
 	const struct tape_reader *tape; /* for strings; may be NULL */
 	char *buf;
 	size_t nbytes, cap;
+	struct naming *naming; /* NULL: stacks are numbers */
 	bool first; /* no field stands in the line yet */
 	bool detail; /* CSV: the last column was started */
 };
 
 /* 0 or -ENOMEM. CSV starts with a line of column names. */
 int lines_open(struct lines *l, enum lines_format format, int fd, const struct tape_reader *tape);
-/* 0 or the -errno of writing. */
+/* From here on events with a stack get its frames' names, innermost first. naming stays the caller's. */
+void lines_name_stacks(struct lines *l, struct naming *naming);
+/* 0 or the -errno of writing; -ENOMEM only with names. */
 int lines_put(struct lines *l, const struct tape_event *ev);
 /* Writes what is buffered. */
 int lines_flush(struct lines *l);
