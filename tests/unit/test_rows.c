@@ -187,6 +187,7 @@ static void test_cache(void)
 	int fd;
 
 	CHECK(mkdtemp(folder));
+	unsetenv("HEAPTAPE_CACHE");
 	setenv("XDG_CACHE_HOME", folder, 1);
 	CHECK_EQ(rows_build(obj, &built), 0);
 	CHECK(!rows_cache_load(obj));
