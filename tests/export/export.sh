@@ -202,6 +202,19 @@ P
 	refused "--debuginfod without a server" 2 "DEBUGINFOD_URLS" export "$TMP/program.tape" --format folded --debuginfod
 fi
 
+# ---- our names beside another program's: this build's own binary, which has debug information and inlined functions ----
+if ! command -v addr2line >/dev/null; then skip "names agree with addr2line" "no addr2line on this machine"; else
+	read -r vaddr start nbytes < <(readelf -SW "$HEAPTAPE" | sed 's/\[ */[/' | awk '$2 == ".text" { print "0x" $4, "0x" $5, "0x" $6 }')
+	end=$((start + nbytes))
+	tape places places "$HEAPTAPE" "$(readelf -n "$HEAPTAPE" | awk '/Build ID/ { print $3 }')" "$start" "$end" 2000
+	"$HEAPTAPE" dump --stacks "$TMP/places.tape" >"$TMP/places.ndjson" 2>"$TMP/err"
+	if $python "$here/agree.py" "$HEAPTAPE" "$start" "$vaddr" "$end" 2000 <"$TMP/places.ndjson" >"$TMP/out" 2>&1; then
+		pass "names agree with addr2line: $(head -n 1 "$TMP/out")"
+	else
+		fail "names agree with addr2line" "$(head -n 6 "$TMP/out")"
+	fi
+fi
+
 # ---- recorded, then read where the program is gone ----
 embedded_names() {
 	local record=("$HEAPTAPE" record -q --embed-symbols -f -o "$TMP/live.tape")

@@ -4,6 +4,7 @@
  *
  *   make_profile TAPE [embedded]       two made-up modules that are on no machine; with their names or without
  *   make_profile TAPE program PATH BUILDID INNER OUTER MAIN   places of a real program, by file offset
+ *   make_profile TAPE places PATH BUILDID START END NR        an event for each of NR places spread over a part of a file
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,19 @@ static void of_program(char **argv)
 	add_events(all, stack(frames + 1, 2, false), stack(frames, 1, true));
 }
 
+static void spread(char **argv)
+{
+	uint64_t start = strtoull(argv[2], NULL, 0), end = strtoull(argv[3], NULL, 0), nr = strtoull(argv[4], NULL, 0);
+	char text[4500];
+
+	snprintf(text, sizeof(text), "%s %s", argv[1], argv[0]);
+	for (uint64_t i = 0; i < nr; i++) {
+		struct tape_frame frame = { string(text), start + (end - start) * i / nr };
+
+		put((struct tape_event){ .kind = TAPE_MALLOC, .addr = 0x1000 + 16 * i, .size = 1, .stack = stack(&frame, 1, false) });
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
@@ -123,6 +137,8 @@ int main(int argc, char **argv)
 	begin(argv[1]);
 	if (argc == 8 && strcmp(argv[2], "program") == 0)
 		of_program(argv + 3);
+	else if (argc == 8 && strcmp(argv[2], "places") == 0)
+		spread(argv + 3);
 	else
 		made_up(argc > 2 && strcmp(argv[2], "embedded") == 0);
 	must(tape_writer_close(w), "close");

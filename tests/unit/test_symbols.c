@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "symbols/demangle.h"
-#include "symbols/perf_map.h"
 #include "symbols/symbols.h"
 #include "target/object.h"
 
@@ -454,84 +452,30 @@ static void test_cxx(void)
 	symbols_free(s);
 }
 
-static void test_demangle(void)
+/* As Debian packs debug files: what two of them share is in a third (dwz). */
+static void test_shared_debug_file(void)
 {
-	static const char *const pairs[][2] = {
-		{ "_ZN2ns3FooIiE3barEv", "ns::Foo<int>::bar()" },
-		{ "_ZNSt6vectorIiSaIiEE9push_backEOi", "std::vector<int, std::allocator<int> >::push_back(int&&)" },
-		{ "_Znwm", "operator new(unsigned long)" },
-		{ "_ZN3foo3barEv.cold", "foo::bar() [clone .cold]" },
-		{ "_ZN4core3fmt5Write9write_str17h0123456789abcdefE", "core::fmt::Write::write_str" },
-		{ "_ZN63_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..clone..Clone$GT$5clone17h0123456789abcdefE",
-		  "<alloc::vec::Vec<T> as core::clone::Clone>::clone" },
-		{ "_RNvC7mycrate3foo", "mycrate::foo" },
-		{ "_RNvMs_NtCs1234_7mycrate3barNtB4_3Foo3new", "<mycrate::bar::Foo>::new" },
-		{ "_D4test3fooFiZi", "test.foo(int)" },
-		{ "_D3std5stdio4File5closeMFNeZv", "std.stdio.File.close()" },
-		{ "_Dmain", "D main" },
-		{ "main", NULL },
-		{ "", NULL },
-		{ "_", NULL },
-		{ "_Z", NULL },
-		{ "runtime.mallocgc", NULL },
-		{ "_start", NULL },
-		{ "_ZN", NULL },
-	};
-	char *long_name = malloc(100001);
-
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		char *got = demangle(pairs[i][0]);
-
-		if (pairs[i][1])
-			CHECK_STR(got, pairs[i][1]);
-		else
-			CHECK(got == NULL);
-		free(got);
-	}
-	memset(long_name, 'N', 100000);
-	memcpy(long_name, "_Z", 2);
-	long_name[100000] = 0;
-	CHECK(demangle(long_name) == NULL);
-	free(long_name);
-}
-
-static struct perf_map *map_of(const char *text, uid_t uid)
-{
-	FILE *f = tmpfile();
-
-	fputs(text, f);
-	fflush(f);
-	return perf_map_read(dup(fileno(f)), uid); /* the file itself ends with the program */
-}
-
-static void test_perf_map(void)
-{
-	struct find find = { .root_fd = -1 };
-	struct perf_map *m = map_of("1000 100 old\n2000 80 LazyCompile:*add /app/a.js:3\nnonsense\n1040 20 new one\n\n"
-				    "3000 0 empty\nffffffffffffff00 200 wraps\n20f0 20 behind",
-				    getuid());
+	struct program p, other;
 	struct symbols *s;
 
-	CHECK(m != NULL);
-	CHECK_STR(perf_map_find(m, 0x1000), "old");
-	CHECK_STR(perf_map_find(m, 0x1040), "new one");
-	CHECK_STR(perf_map_find(m, 0x105f), "new one");
-	CHECK(perf_map_find(m, 0x1060) == NULL); /* was old's, which has lost its place */
-	CHECK(perf_map_find(m, 0x1100) == NULL);
-	CHECK_STR(perf_map_find(m, 0x207f), "LazyCompile:*add /app/a.js:3");
-	CHECK(perf_map_find(m, 0x2080) == NULL);
-	CHECK(perf_map_find(m, 0x3000) == NULL);
-	CHECK_STR(perf_map_find(m, 0x2100), "behind");
-	CHECK(perf_map_find(m, 0xfff) == NULL);
-	s = symbols_new(&find, m);
-	CHECK_STR(names_at(s, "- //anon", 0x2010), "LazyCompile:*add /app/a.js:3@0");
-	CHECK_STR(names_at(s, "- //anon", 0x9010), "");
+	if (run("command -v dwz >/dev/null")) {
+		printf("SKIP  shared debug files: no dwz on this machine\n");
+		return;
+	}
+	CHECK(build_apart(&p, "one", "gcc -g -O2 -DONE -include stdio.h -include stdlib.h program.c"));
+	CHECK(build_apart(&other, "two", "gcc -g -O2 -DTWO -include stdio.h -include stdlib.h program.c"));
+	CHECK_EQ(run("dwz -m common.debug -r one.debug two.debug 2>dwz.err"), 0);
+	check_full(&p, NULL, 0);
+	CHECK_EQ(run("rm common.debug"), 0);
+	s = open_symbols(NULL, 0);
+	names_at(s, p.module, p.inner);
+	CHECK(strstr(told, "shares debug information with common.debug"));
 	symbols_free(s);
-	CHECK(map_of("", getuid()) == NULL);
-	CHECK(map_of("no map at all\n", getuid()) == NULL);
-	CHECK(perf_map_read(-1, 0) == NULL);
-	if (getuid() != 0) /* root's own lists are believed by all */
-		CHECK(map_of("1000 100 another user's\n", getuid() + 1) == NULL);
+	CHECK_EQ(run("gcc -g -O3 -include stdlib.h program.c -o x && objcopy --only-keep-debug x common.debug"), 0);
+	s = open_symbols(NULL, 0);
+	CHECK(!strstr(names_at(s, p.module, p.inner), "@4")); /* nothing of what is no longer known */
+	CHECK(strstr(told, "common.debug is another build"));
+	symbols_free(s);
 }
 
 static void test_vdso(void)
@@ -566,8 +510,7 @@ int main(void)
 	test_what_is_no_program();
 	test_damaged_dwarf();
 	test_cxx();
-	test_demangle();
-	test_perf_map();
+	test_shared_debug_file();
 	test_vdso();
 	run("rm -rf %s", dir);
 	return check_done();

@@ -213,7 +213,7 @@ struct found find_debug(const struct find *f, const struct found *binary, const 
 	return found;
 }
 
-struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_path)
+struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_path, bool *needed_ret)
 {
 	const void *bytes = NULL;
 	const char *name = NULL;
@@ -222,6 +222,7 @@ struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_p
 	struct want want = { .build_id = build_id };
 	struct found found;
 
+	*needed_ret = nbytes > 0;
 	build_id_text(bytes, nbytes > 0 ? (size_t)nbytes : 0, build_id);
 	if (!*build_id || snprintf(dir, sizeof(dir), "%s", debug_path) >= (int)sizeof(dir))
 		return FOUND_NONE;
@@ -230,5 +231,8 @@ struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_p
 		found = try_path(f, &want, "%s", name);
 	else if (found.fd < 0)
 		found = try_path(f, &want, "%s/%s", dirname(dir), name);
+	if (found.fd < 0)
+		tell(f, "%s shares debug information with %s, which is not there: functions are named by their symbols alone",
+		     debug_path, name);
 	return found;
 }

@@ -42,7 +42,7 @@ void found_close(struct found *f);
 struct found find_binary(const struct find *f, const char *path, const char *build_id);
 /* The debug file of a binary (NULL if that was not found), by build id, then by .gnu_debuglink. */
 struct found find_debug(const struct find *f, const struct found *binary, const char *path, const char *build_id);
-/* What `dwarf`, read from `debug_path`, shares with other debug files. */
-struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_path);
+/* What `dwarf`, read from `debug_path`, shares with other debug files; *needed_ret: it does. Tells when it is not there. */
+struct found find_shared(const struct find *f, Dwarf *dwarf, const char *debug_path, bool *needed_ret);
 
 #endif

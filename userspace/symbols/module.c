@@ -45,13 +45,17 @@ static bool take_name(struct module *m, const char *name)
 static void load_dwarf(struct module *m, const struct find *find)
 {
 	const struct found *from = m->debug.elf ? &m->debug : &m->binary;
+	bool shares;
 
 	m->dwarf = dwarf_begin_elf(from->elf, DWARF_C_READ, NULL);
 	if (!m->dwarf)
 		return;
-	m->shared = find_shared(find, m->dwarf, from->path);
+	m->shared = find_shared(find, m->dwarf, from->path, &shares);
 	if (m->shared.elf)
 		m->shared_dwarf = dwarf_begin_elf(m->shared.elf, DWARF_C_READ, NULL);
+	/* libdw would take what it finds under the name, another build's too, and give wrong names. */
+	if (shares && !m->shared_dwarf)
+		return;
 	if (m->shared_dwarf)
 		dwarf_setalt(m->dwarf, m->shared_dwarf);
 	m->index = dwarf_index_new(m->dwarf);
