@@ -29,6 +29,13 @@ int dict_writer_string(struct dict_writer *d, const char *s, uint32_t *id_ret);
 int dict_writer_stack(struct dict_writer *d, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret);
 int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a, uint8_t *id_ret);
+/* A new segment begins: what it uses is written again. What waits for a block is forgotten: what is used of it will
+ * be asked for again. */
+void dict_writer_segment(struct dict_writer *d);
+/* Numbers that an event names: where this segment has not yet written them, they wait for the next block. Unknown
+ * numbers are none of the dictionary's business. 0 or -ENOMEM. */
+int dict_writer_use_string(struct dict_writer *d, uint64_t id);
+int dict_writer_use_stack(struct dict_writer *d, uint32_t id);
 /* Bytes and entries that wait for a block. */
 size_t dict_writer_pending_nbytes(const struct dict_writer *d);
 uint32_t dict_writer_pending(const struct dict_writer *d);
