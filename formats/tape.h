@@ -156,6 +156,8 @@ int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path);
  */
 int tape_writer_keyframe(struct tape_writer *w, const uint8_t *blocks, size_t nbytes, const uint32_t *stacks, size_t nr_stacks);
 uint32_t tape_writer_segment_nr(const struct tape_writer *w);
+/* Of the last event added, or the last segment's start. */
+uint64_t tape_writer_last_ns(const struct tape_writer *w);
 /* Resolution of the time column. */
 uint64_t tape_writer_time_unit(const struct tape_writer *w);
 /* Bytes written so far, over all files, blocks not yet ended left out. */

@@ -463,6 +463,11 @@ uint32_t tape_writer_segment_nr(const struct tape_writer *w)
 	return w->segment;
 }
 
+uint64_t tape_writer_last_ns(const struct tape_writer *w)
+{
+	return w->last_ns;
+}
+
 uint64_t tape_writer_time_unit(const struct tape_writer *w)
 {
 	return w->time_unit_ns;
