@@ -288,11 +288,31 @@ static int step_keyframe(struct ring *r, struct tape_writer *w, int (*step)(stru
 	return keyframe_ended(r, state, now_ns);
 }
 
+bool ring_is_busy(const struct ring *r)
+{
+	return r->keyframer.fd >= 0;
+}
+
+/* What cannot be dropped until the keyframe being made is whole comes near the size: then it is waited for. */
+static bool is_pressed(const struct ring *r)
+{
+	uint64_t stays = 0;
+	bool whole = false;
+
+	for (unsigned i = r->nr; i-- && !whole;) {
+		stays += r->files[i].nbytes;
+		whole = r->files[i].whole;
+	}
+	return r->folder && stays > r->limit - r->limit / SEGMENTS_WANTED;
+}
+
 int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns)
 {
 	int err = 0;
 
-	if (r->keyframer.fd >= 0 && (r->keyframer.pid == 0 || keyframer_has_ended(&r->keyframer)))
+	if (r->keyframer.fd >= 0 && is_pressed(r))
+		err = step_keyframe(r, w, keyframer_finish, now_ns);
+	else if (r->keyframer.fd >= 0 && keyframer_has_ended(&r->keyframer))
 		err = step_keyframe(r, w, keyframer_step, now_ns);
 	while (r->opts.keep_ns && can_drop(r) && r->files[1].start_ns + r->opts.keep_ns < now_ns)
 		drop_first(r);

@@ -3,8 +3,8 @@
  * ring.h - segments and keyframes while recording: every so often in one file, or as a ring of files that never exceed
  * a size (TAPE.md "Ring").
  *
- * The caller adds events to the tape's writer and follows the live set; ring_step, called often, does the rest without
- * waiting for anything. One thread.
+ * The caller adds events to the tape's writer and follows the live set; ring_step, called often, does the rest. It waits
+ * for a keyframe only where the ring is so small, or the events so many, that the size would be passed. One thread.
  */
 #ifndef HEAPTAPE_RING_H
 #define HEAPTAPE_RING_H
@@ -35,6 +35,8 @@ int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, ui
 int ring_finish(struct ring *r, struct tape_writer *w);
 /* A copy of what the ring holds is made beside it as one file, named PATH.1, PATH.2 ...; by a copy of the process. */
 int ring_dump(struct ring *r, struct tape_writer *w);
+/* A keyframe is being made. */
+bool ring_is_busy(const struct ring *r);
 bool ring_is_folder(const struct ring *r);
 uint64_t ring_nbytes(const struct ring *r);       /* of all files that are there */
 uint64_t ring_limit(const struct ring *r);        /* the size as it is now: see ring_step */
