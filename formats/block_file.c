@@ -3,13 +3,8 @@
 #include "block_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "io.h"
 
 #define SCAN_NBYTES (256u << 10)
 
@@ -45,7 +40,7 @@ static int check_file_head(struct block_file *f)
 	struct file_head head;
 	struct block_head first;
 	const char *why;
-	long n = io_pread_all(f->fd, data, sizeof(data), 0);
+	long n = file_parts_read(&f->parts, data, sizeof(data), 0);
 	int err;
 
 	if (n < 0)
@@ -67,20 +62,17 @@ static int check_file_head(struct block_file *f)
 
 int block_file_open(struct block_file *f, const char *path, bool salvage)
 {
-	struct stat st;
+	int err;
 
-	*f = (struct block_file){ .fd = -1, .salvage = salvage };
-	/* O_NONBLOCK: a fifo must be refused, not waited for. */
-	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (f->fd < 0)
-		return fail_errno(f, -errno, "cannot open");
-	if (fstat(f->fd, &st) < 0)
-		return fail_errno(f, -errno, "cannot stat");
-	if (S_ISDIR(st.st_mode))
-		return fail(f, -EISDIR, "this is a directory, not a tape");
-	if (!S_ISREG(st.st_mode))
-		return fail(f, -EINVAL, "not a regular file; a tape is read from a file, not from a pipe or device");
-	f->nbytes = (uint64_t)st.st_size;
+	*f = (struct block_file){ .salvage = salvage };
+	err = file_parts_open(&f->parts, path);
+	if (err == -EISDIR)
+		return fail(f, err, "this is a directory without segments, not a tape");
+	if (err == -EINVAL)
+		return fail(f, err, "not a regular file; a tape is read from a file, not from a pipe or device");
+	if (err)
+		return fail_errno(f, err, "cannot open");
+	f->nbytes = f->parts.nbytes;
 	f->codec = block_codec_new(0);
 	if (!f->codec)
 		return fail(f, -ENOMEM, "out of memory");
@@ -90,9 +82,7 @@ int block_file_open(struct block_file *f, const char *path, bool salvage)
 
 void block_file_close(struct block_file *f)
 {
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = -1;
+	file_parts_close(&f->parts);
 	block_codec_free(f->codec);
 	f->codec = NULL;
 	bytes_free(&f->stored);
@@ -106,6 +96,12 @@ void block_file_rewind(struct block_file *f)
 	f->ended = false;
 }
 
+void block_file_go(struct block_file *f, uint64_t offset)
+{
+	block_file_rewind(f);
+	f->offset = offset;
+}
+
 int block_file_head_at(struct block_file *f, uint64_t offset, struct block_head *head, const char **why_ret)
 {
 	uint8_t data[BLOCK_HEAD_NBYTES];
@@ -114,7 +110,7 @@ int block_file_head_at(struct block_file *f, uint64_t offset, struct block_head 
 	*why_ret = "the file ends within the block's head";
 	if (offset > f->nbytes || f->nbytes - offset < BLOCK_HEAD_NBYTES)
 		return -ENODATA;
-	n = io_pread_all(f->fd, data, sizeof(data), offset);
+	n = file_parts_read(&f->parts, data, sizeof(data), offset);
 	if (n < 0)
 		return *why_ret = "cannot read", (int)n;
 	if (n < (long)sizeof(data))
@@ -137,7 +133,7 @@ static uint64_t scan(struct block_file *f, uint64_t from, struct block_head *hea
 	if (bytes_reserve(&f->stored, SCAN_NBYTES))
 		return f->nbytes;
 	while (from + BLOCK_HEAD_NBYTES <= f->nbytes) {
-		long n = io_pread_all(f->fd, f->stored.data, SCAN_NBYTES, from);
+		long n = file_parts_read(&f->parts, f->stored.data, SCAN_NBYTES, from);
 		const uint8_t *p = f->stored.data, *end = p + n;
 
 		if (n < BLOCK_HEAD_NBYTES)
@@ -178,7 +174,7 @@ static int load_payload(struct block_file *f, uint64_t offset, const struct bloc
 	f->stored.nbytes = 0;
 	if (bytes_reserve(&f->stored, (size_t)head->stored_nbytes + 1))
 		return *why_ret = "out of memory", -ENOMEM;
-	n = io_pread_all(f->fd, f->stored.data, head->stored_nbytes, offset + BLOCK_HEAD_NBYTES);
+	n = file_parts_read(&f->parts, f->stored.data, head->stored_nbytes, offset + BLOCK_HEAD_NBYTES);
 	if (n < 0)
 		return *why_ret = "cannot read", (int)n;
 	if (n < (long)head->stored_nbytes)
@@ -302,14 +298,36 @@ int block_file_next(struct block_file *f, uint32_t want, struct block_head *head
 	return got;
 }
 
-int block_file_at(struct block_file *f, uint64_t offset, struct block_head *head, struct cursor *payload)
+int block_file_load(struct block_file *f, uint64_t offset, struct block_head *head, struct cursor *payload,
+		    const char **why_ret)
 {
-	const char *why;
-	int err = block_file_head_at(f, offset, head, &why);
+	int err = block_file_head_at(f, offset, head, why_ret);
 
 	if (!err && !payload_fits(f, offset, head))
 		err = -ENODATA;
-	return err ? err : load_payload(f, offset, head, payload, &why);
+	return err ? err : load_payload(f, offset, head, payload, why_ret);
+}
+
+int block_file_at(struct block_file *f, uint64_t offset, struct block_head *head, struct cursor *payload)
+{
+	const char *why;
+
+	return block_file_load(f, offset, head, payload, &why);
+}
+
+int block_file_fail_at(struct block_file *f, uint64_t offset, uint64_t seq, int err, const char *why)
+{
+	f->next_seq = seq;
+	return fail_at(f, offset, err, why);
+}
+
+uint64_t block_file_after(struct block_file *f, uint64_t offset, struct block_head *head)
+{
+	const char *why;
+
+	if (offset <= f->nbytes && block_file_head_at(f, offset, head, &why) == 0 && payload_fits(f, offset, head))
+		return offset;
+	return f->salvage && offset < f->nbytes ? scan(f, offset + 1, head) : f->nbytes;
 }
 
 int block_file_refuse(struct block_file *f, const struct block_head *head, int err, const char *why)

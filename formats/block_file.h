@@ -8,9 +8,10 @@
 #define HEAPTAPE_BLOCK_FILE_H
 
 #include "block.h"
+#include "file_parts.h"
 
 struct block_file {
-	int fd;
+	struct file_parts parts;
 	uint64_t nbytes; /* of the file when it was opened */
 	bool salvage;
 	bool head_is_bad; /* salvage: the file's head, which counts as a bad block */
@@ -35,6 +36,15 @@ void block_file_rewind(struct block_file *f);
 int block_file_next(struct block_file *f, uint32_t want, struct block_head *head, struct cursor *payload);
 /* The block at an offset, apart from the way: for the index. Same results. */
 int block_file_at(struct block_file *f, uint64_t offset, struct block_head *head, struct cursor *payload);
+/* The same, and says why not. */
+int block_file_load(struct block_file *f, uint64_t offset, struct block_head *head, struct cursor *payload,
+		    const char **why_ret);
+/* The way begins at an offset: that of a SEGMENT block. */
+void block_file_go(struct block_file *f, uint64_t offset);
+/* The offset of the whole block there, or (salvage) of the next one behind it, and its head; f->nbytes: there is none. */
+uint64_t block_file_after(struct block_file *f, uint64_t offset, struct block_head *head);
+/* Sets `why` for a block off the way; returns err. */
+int block_file_fail_at(struct block_file *f, uint64_t offset, uint64_t seq, int err, const char *why);
 /* Only the head there. 0 or -EBADMSG. */
 int block_file_head_at(struct block_file *f, uint64_t offset, struct block_head *head, const char **why_ret);
 /* The block at hand proved false in what it says: fails with the reason, or counts it (salvage) and returns 0. */

@@ -32,6 +32,13 @@ int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a,
 /* See tape_writer_each_frame. */
 int dict_writer_each_frame(const struct dict_writer *d,
 			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
+/* A new segment begins: what it uses is written again. What waits for a block is forgotten: what is used of it will
+ * be asked for again. */
+void dict_writer_segment(struct dict_writer *d);
+/* Numbers that an event names: where this segment has not yet written them, they wait for the next block. Unknown
+ * numbers are none of the dictionary's business. 0 or -ENOMEM. */
+int dict_writer_use_string(struct dict_writer *d, uint64_t id);
+int dict_writer_use_stack(struct dict_writer *d, uint32_t id);
 /* Bytes and entries that wait for a block. */
 size_t dict_writer_pending_nbytes(const struct dict_writer *d);
 uint32_t dict_writer_pending(const struct dict_writer *d);

@@ -2,7 +2,8 @@
 /*
  * dict_writer.c - gives equal strings and stacks equal numbers, and collects the new ones for the next DICT block.
  *
- * Both are interned as bytes: a stack as the varints that also go to the file.
+ * Both are interned as bytes: a stack as the varints that also go to the file. What a segment uses is noted by
+ * number and written in ascending order, whether it is new or was written in an earlier segment.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct intern_slot {
 struct intern_entry {
 	const uint8_t *data;
 	uint32_t nbytes;
+	uint32_t segment; /* the last one that wrote it, counted from 1 */
 };
 
 struct intern {
@@ -29,21 +31,32 @@ struct intern {
 	uint32_t nr, cap;
 };
 
+/* Numbers that wait for a block. */
+struct pending {
+	uint32_t *ids;
+	uint32_t nr, cap;
+	size_t nbytes; /* of their entries, at most */
+};
+
 struct dict_writer {
 	struct arena arena;
+	uint32_t segment; /* from 1 */
 	struct intern strings, stacks;
 	struct {
 		char *name, *path, *build_id;
 	} allocators[TAPE_NO_ALLOC];
-	uint32_t nr_allocators;
-	struct bytes pending[DICT_NR];
-	uint32_t nr_pending[DICT_NR], last_id[DICT_NR];
+	uint32_t nr_allocators, nr_allocators_written; /* the latter: in this segment */
+	struct pending strings_pending, stacks_pending;
 	struct bytes key; /* scratch: the stack being looked up */
 };
 
 struct dict_writer *dict_writer_new(void)
 {
-	return calloc(1, sizeof(struct dict_writer));
+	struct dict_writer *d = calloc(1, sizeof(*d));
+
+	if (d)
+		d->segment = 1;
+	return d;
 }
 
 static void intern_free(struct intern *t)
@@ -58,8 +71,8 @@ void dict_writer_free(struct dict_writer *d)
 		return;
 	intern_free(&d->strings);
 	intern_free(&d->stacks);
-	for (unsigned i = 0; i < DICT_NR; i++)
-		bytes_free(&d->pending[i]);
+	free(d->strings_pending.ids);
+	free(d->stacks_pending.ids);
 	bytes_free(&d->key);
 	arena_free(&d->arena);
 	free(d);
@@ -115,24 +128,73 @@ static uint32_t intern_find(const struct intern *t, const uint8_t *data, uint32_
 	return 0;
 }
 
-/* Appends "number, content" to what waits for the next block. `room` bytes were reserved by the caller. */
-static void pending_start(struct dict_writer *d, enum dict_type type, uint32_t id)
+/* Notes that this segment needs the entry. */
+static int want(struct dict_writer *d, struct intern *t, struct pending *p, uint32_t id)
 {
-	bytes_put_varint(&d->pending[type], id - d->last_id[type]);
-	d->last_id[type] = id;
-	d->nr_pending[type]++;
+	struct intern_entry *e = &t->entries[id];
+
+	if (p->nr == p->cap) {
+		uint32_t cap = p->cap ? p->cap * 2 : 256;
+		uint32_t *ids = reallocarray(p->ids, cap, sizeof(*ids));
+
+		if (!ids)
+			return -ENOMEM;
+		p->ids = ids;
+		p->cap = cap;
+	}
+	p->ids[p->nr++] = id;
+	p->nbytes += e->nbytes + 2 * VARINT_NBYTES_MAX;
+	e->segment = d->segment;
+	return 0;
 }
 
-/* *id_ret: the number of the equal entry; *new_ret: it was not there and now is, but not yet among the pending. */
-static int intern(struct dict_writer *d, struct intern *t, const uint8_t *data, uint32_t nbytes, uint32_t *id_ret,
-		  bool *new_ret)
+int dict_writer_use_string(struct dict_writer *d, uint64_t id)
+{
+	if (!id || id > d->strings.nr || d->strings.entries[id].segment == d->segment)
+		return 0;
+	return want(d, &d->strings, &d->strings_pending, (uint32_t)id);
+}
+
+/* A stack needs its modules' names too. */
+int dict_writer_use_stack(struct dict_writer *d, uint32_t id)
+{
+	struct cursor c;
+	uint64_t nr;
+	int err;
+
+	if (!id || id > d->stacks.nr || d->stacks.entries[id].segment == d->segment)
+		return 0;
+	err = want(d, &d->stacks, &d->stacks_pending, id);
+	c = cursor_of(d->stacks.entries[id].data, d->stacks.entries[id].nbytes);
+	for (nr = cursor_varint(&c) >> 1; nr && !err; nr--) {
+		err = dict_writer_use_string(d, cursor_varint(&c));
+		cursor_varint(&c);
+	}
+	return err;
+}
+
+static void forget(struct pending *p)
+{
+	p->nr = 0;
+	p->nbytes = 0;
+}
+
+void dict_writer_segment(struct dict_writer *d)
+{
+	d->segment++;
+	d->nr_allocators_written = 0;
+	forget(&d->strings_pending);
+	forget(&d->stacks_pending);
+}
+
+/* *id_ret: the number of the equal entry, which may be new. */
+static int intern(struct dict_writer *d, struct intern *t, const uint8_t *data, uint32_t nbytes, uint32_t *id_ret)
 {
 	uint32_t hash = (uint32_t)XXH3_64bits(data, nbytes);
 	uint8_t *copy;
 	int err;
 
 	*id_ret = intern_find(t, data, nbytes, hash);
-	*new_ret = !*id_ret;
 	if (*id_ret)
 		return 0;
 	if (t->nr >= DICT_ID_MAX)
@@ -144,7 +206,7 @@ static int intern(struct dict_writer *d, struct intern *t, const uint8_t *data, 
 	if (!copy)
 		return -ENOMEM;
 	*id_ret = ++t->nr;
-	t->entries[*id_ret] = (struct intern_entry){ copy, nbytes };
+	t->entries[*id_ret] = (struct intern_entry){ copy, nbytes, 0 };
 	slot_put(t->slots, t->nr_slots, (struct intern_slot){ hash, *id_ret });
 	return 0;
 }
@@ -165,26 +227,15 @@ static void put_text(struct bytes *b, const char *s)
 
 int dict_writer_string(struct dict_writer *d, const char *s, uint32_t *id_ret)
 {
-	uint32_t nbytes = cut_length(s);
-	bool is_new;
-	int err;
+	int err = intern(d, &d->strings, (const uint8_t *)s, cut_length(s), id_ret);
 
-	err = bytes_reserve(&d->pending[DICT_STRING], nbytes + 2 * VARINT_NBYTES_MAX);
-	if (err)
-		return err;
-	err = intern(d, &d->strings, (const uint8_t *)s, nbytes, id_ret, &is_new);
-	if (err || !is_new)
-		return err;
-	pending_start(d, DICT_STRING, *id_ret);
-	put_text(&d->pending[DICT_STRING], s);
-	return 0;
+	return err ? err : dict_writer_use_string(d, *id_ret);
 }
 
 int dict_writer_stack(struct dict_writer *d, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret)
 {
 	struct bytes *key = &d->key;
-	bool is_new;
 	int err;
 
 	if (nr_frames > DICT_STACK_FRAMES_MAX) {
@@ -200,14 +251,8 @@ int dict_writer_stack(struct dict_writer *d, const struct tape_frame *frames, ui
 		bytes_put_varint(key, frames[i].module);
 		bytes_put_varint(key, frames[i].offset);
 	}
-	err = bytes_reserve(&d->pending[DICT_STACK], key->nbytes + VARINT_NBYTES_MAX);
-	if (err)
-		return err;
-	err = intern(d, &d->stacks, key->data, (uint32_t)key->nbytes, id_ret, &is_new);
-	if (err || !is_new)
-		return err;
-	pending_start(d, DICT_STACK, *id_ret);
-	return bytes_append(&d->pending[DICT_STACK], key->data, key->nbytes);
+	err = intern(d, &d->stacks, key->data, (uint32_t)key->nbytes, id_ret);
+	return err ? err : dict_writer_use_stack(d, *id_ret);
 }
 
 static bool same_allocator(const struct dict_writer *d, uint32_t i, const struct tape_allocator *a)
@@ -223,7 +268,6 @@ static char *arena_text(struct arena *a, const char *s)
 
 int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a, uint8_t *id_ret)
 {
-	struct bytes *b = &d->pending[DICT_ALLOCATOR];
 	struct tape_allocator full = { a->name ? a->name : "", a->path ? a->path : "", a->build_id ? a->build_id : "" };
 	uint32_t i;
 
@@ -237,14 +281,9 @@ int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a,
 	d->allocators[i].name = arena_text(&d->arena, full.name);
 	d->allocators[i].path = arena_text(&d->arena, full.path);
 	d->allocators[i].build_id = arena_text(&d->arena, full.build_id);
-	if (!d->allocators[i].name || !d->allocators[i].path || !d->allocators[i].build_id ||
-	    bytes_reserve(b, 3 * (DICT_STRING_NBYTES_MAX + VARINT_NBYTES_MAX) + VARINT_NBYTES_MAX))
+	if (!d->allocators[i].name || !d->allocators[i].path || !d->allocators[i].build_id)
 		return -ENOMEM;
 	d->nr_allocators++;
-	pending_start(d, DICT_ALLOCATOR, i + 1);
-	put_text(b, full.name);
-	put_text(b, full.path);
-	put_text(b, full.build_id);
 	return 0;
 }
 
@@ -284,34 +323,93 @@ int dict_writer_each_frame(const struct dict_writer *d,
 	return 0;
 }
 
+/* ---- the DICT block ---- */
+
+static size_t allocators_nbytes(const struct dict_writer *d)
+{
+	return (size_t)(d->nr_allocators - d->nr_allocators_written) *
+	       (3 * (DICT_STRING_NBYTES_MAX + VARINT_NBYTES_MAX) + VARINT_NBYTES_MAX);
+}
+
 size_t dict_writer_pending_nbytes(const struct dict_writer *d)
 {
-	return d->pending[DICT_STRING].nbytes + d->pending[DICT_STACK].nbytes + d->pending[DICT_ALLOCATOR].nbytes;
+	return d->strings_pending.nbytes + d->stacks_pending.nbytes;
 }
 
 uint32_t dict_writer_pending(const struct dict_writer *d)
 {
-	return d->nr_pending[DICT_STRING] + d->nr_pending[DICT_STACK] + d->nr_pending[DICT_ALLOCATOR];
+	return d->strings_pending.nr + d->stacks_pending.nr + d->nr_allocators - d->nr_allocators_written;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Entries in the order of their numbers. Strings get their length in front, which a stack has within. */
+static void put_entries(const struct intern *t, struct pending *p, bool lengths, struct bytes *out)
+{
+	uint32_t last = 0;
+
+	qsort(p->ids, p->nr, sizeof(*p->ids), compare_ids);
+	for (uint32_t i = 0; i < p->nr; i++) {
+		const struct intern_entry *e = &t->entries[p->ids[i]];
+
+		bytes_put_varint(out, p->ids[i] - last);
+		last = p->ids[i];
+		if (lengths)
+			bytes_put_varint(out, e->nbytes);
+		memcpy(out->data + out->nbytes, e->data, e->nbytes);
+		out->nbytes += e->nbytes;
+	}
+	forget(p);
+}
+
+static void put_allocators(struct dict_writer *d, struct bytes *out)
+{
+	for (uint32_t i = d->nr_allocators_written, last = 0; i < d->nr_allocators; i++) {
+		bytes_put_varint(out, i + 1 - last);
+		last = i + 1;
+		put_text(out, d->allocators[i].name);
+		put_text(out, d->allocators[i].path);
+		put_text(out, d->allocators[i].build_id);
+	}
+	d->nr_allocators_written = d->nr_allocators;
+}
+
+/* The section's length stands in front of it: so it is made in `section` first. */
+static void put_section(enum dict_type type, uint32_t nr, const struct bytes *section, struct bytes *out)
+{
+	bytes_put_u8(out, (uint8_t)type);
+	bytes_put_varint(out, nr);
+	bytes_put_varint(out, section->nbytes);
+	memcpy(out->data + out->nbytes, section->data, section->nbytes);
+	out->nbytes += section->nbytes;
 }
 
 int dict_writer_take(struct dict_writer *d, struct bytes *out)
 {
-	int err = bytes_reserve(out, dict_writer_pending_nbytes(d) + DICT_NR * (1 + 2 * VARINT_NBYTES_MAX));
+	size_t nbytes = dict_writer_pending_nbytes(d) + allocators_nbytes(d) + DICT_NR * (1 + 2 * VARINT_NBYTES_MAX);
+	uint32_t nr;
 
-	if (err)
-		return err;
-	for (unsigned type = DICT_STRING; type < DICT_NR; type++) {
-		struct bytes *b = &d->pending[type];
-
-		if (!d->nr_pending[type])
-			continue;
-		bytes_put_u8(out, (uint8_t)type);
-		bytes_put_varint(out, d->nr_pending[type]);
-		bytes_put_varint(out, b->nbytes);
-		memcpy(out->data + out->nbytes, b->data, b->nbytes);
-		out->nbytes += b->nbytes;
-		b->nbytes = 0;
-		d->nr_pending[type] = d->last_id[type] = 0;
+	d->key.nbytes = 0;
+	if (bytes_reserve(out, nbytes) || bytes_reserve(&d->key, nbytes))
+		return -ENOMEM;
+	if ((nr = d->strings_pending.nr)) {
+		put_entries(&d->strings, &d->strings_pending, true, &d->key);
+		put_section(DICT_STRING, nr, &d->key, out);
+	}
+	d->key.nbytes = 0;
+	if ((nr = d->stacks_pending.nr)) {
+		put_entries(&d->stacks, &d->stacks_pending, false, &d->key);
+		put_section(DICT_STACK, nr, &d->key, out);
+	}
+	d->key.nbytes = 0;
+	if ((nr = d->nr_allocators - d->nr_allocators_written)) {
+		put_allocators(d, &d->key);
+		put_section(DICT_ALLOCATOR, nr, &d->key, out);
 	}
 	return 0;
 }

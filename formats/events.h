@@ -39,6 +39,10 @@ void events_encoder_free(struct events_encoder *e);
 int events_encode(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t unit_ns,
 		  const struct bytes **columns_ret);
 
+/* The same for a keyframe at at_ns: times may fall, and are coded with their signs, the first against at_ns. */
+int events_encode_keyframe(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t at_ns,
+			   uint64_t unit_ns, const struct bytes **columns_ret);
+
 struct events_decoder;
 
 struct events_decoder *events_decoder_new(void);
@@ -49,5 +53,8 @@ void events_decoder_free(struct events_decoder *d);
  */
 int events_decode(struct events_decoder *d, struct cursor payload, uint64_t first_ns, uint64_t last_ns, size_t nr,
 		  struct tape_event *evs, const char **why_ret);
+/* The same for a keyframe at at_ns, whose events are births, and blocks given up, from before. */
+int events_decode_keyframe(struct events_decoder *d, struct cursor payload, uint64_t at_ns, size_t nr,
+			   struct tape_event *evs, const char **why_ret);
 
 #endif

@@ -128,6 +128,20 @@ static void take_times(struct events_decoder *d, uint64_t first_ns, uint64_t uni
 	d->columns[COLUMN_TIME] = c;
 }
 
+/* Of a keyframe: births in any order, none behind the keyframe. */
+static void take_birth_times(struct events_decoder *d, uint64_t at_ns, uint64_t unit_ns, struct tape_event *evs, size_t nr)
+{
+	struct cursor c = d->columns[COLUMN_TIME];
+	uint64_t units = at_ns / unit_ns;
+
+	for (size_t i = 0; i < nr; i++) {
+		units += unzigzag(cursor_varint(&c));
+		c.bad |= units > at_ns / unit_ns;
+		evs[i].ns = c.bad ? 0 : units * unit_ns;
+	}
+	d->columns[COLUMN_TIME] = c;
+}
+
 static void take_sizes(struct events_decoder *d, struct tape_event *evs, size_t nr)
 {
 	struct cursor c = d->columns[COLUMN_SIZE];
@@ -291,7 +305,7 @@ static int take_directory(struct events_decoder *d, struct cursor *c, uint64_t *
 	return 0;
 }
 
-int events_decode(struct events_decoder *d, struct cursor payload, uint64_t first_ns, uint64_t last_ns, size_t nr,
+static int decode(struct events_decoder *d, struct cursor payload, uint64_t first_ns, bool any_order, size_t nr,
 		  struct tape_event *evs, const char **why_ret)
 {
 	uint64_t unit_ns;
@@ -305,7 +319,7 @@ int events_decode(struct events_decoder *d, struct cursor payload, uint64_t firs
 		return err;
 	take_shapes(d, evs, nr);
 	take_threads(d, evs, nr);
-	take_times(d, first_ns, unit_ns, evs, nr);
+	(any_order ? take_birth_times : take_times)(d, first_ns, unit_ns, evs, nr);
 	take_sizes(d, evs, nr);
 	take_addresses(d, evs, nr);
 	take_args(d, evs, nr);
@@ -313,7 +327,28 @@ int events_decode(struct events_decoder *d, struct cursor payload, uint64_t firs
 	for (unsigned i = COLUMN_HEAD + 1; i < COLUMN_NR; i++)
 		if (d->columns[i].bad || cursor_left(&d->columns[i]))
 			return *why_ret = "a column does not hold what its events need", -EBADMSG;
+	return 0;
+}
+
+int events_decode(struct events_decoder *d, struct cursor payload, uint64_t first_ns, uint64_t last_ns, size_t nr,
+		  struct tape_event *evs, const char **why_ret)
+{
+	int err = decode(d, payload, first_ns, false, nr, evs, why_ret);
+
+	if (err)
+		return err;
 	if (nr && evs[nr - 1].ns != last_ns)
 		return *why_ret = "times do not end where the block's head says", -EBADMSG;
 	return 0;
+}
+
+int events_decode_keyframe(struct events_decoder *d, struct cursor payload, uint64_t at_ns, size_t nr,
+			   struct tape_event *evs, const char **why_ret)
+{
+	int err = decode(d, payload, at_ns, true, nr, evs, why_ret);
+
+	for (size_t i = 0; i < nr && !err; i++)
+		if (!kind_is_birth(evs[i].kind) && evs[i].kind != TAPE_GIVE_UP)
+			err = (*why_ret = "a keyframe holds what is neither an object nor given up", -EBADMSG);
+	return err;
 }

@@ -129,9 +129,11 @@ static int put_thread(struct events_encoder *e, const struct tape_event *ev)
 	return 0;
 }
 
-static void put_time(struct events_encoder *e, uint64_t units)
+static void put_time(struct events_encoder *e, uint64_t units, bool any_order)
 {
-	bytes_put_varint(&e->columns[COLUMN_TIME], units - e->last_units);
+	uint64_t step = units - e->last_units;
+
+	bytes_put_varint(&e->columns[COLUMN_TIME], any_order ? zigzag(step) : step);
 	e->last_units = units;
 }
 
@@ -313,17 +315,16 @@ static void put_directory(struct events_encoder *e, uint64_t unit_ns)
 	}
 }
 
-int events_encode(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t unit_ns,
-		  const struct bytes **columns_ret)
+static int encode(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t from_ns, bool any_order,
+		  uint64_t unit_ns, const struct bytes **columns_ret)
 {
 	int err = encoder_reset(e, nr);
 
 	if (bytes_reserve(&e->columns[COLUMN_HEAD], 3 * VARINT_NBYTES_MAX + COLUMN_NR * (2 + VARINT_NBYTES_MAX)))
 		err = -ENOMEM;
-	if (!err && nr)
-		e->last_units = evs[0].ns / unit_ns;
+	e->last_units = from_ns / unit_ns;
 	for (size_t i = 0; i < nr && !err; i++) {
-		put_time(e, evs[i].ns / unit_ns);
+		put_time(e, evs[i].ns / unit_ns, any_order);
 		err = put_event(e, &evs[i]);
 	}
 	if (!err)
@@ -334,4 +335,16 @@ int events_encode(struct events_encoder *e, const struct tape_event *evs, size_t
 	put_directory(e, unit_ns);
 	*columns_ret = e->columns;
 	return 0;
+}
+
+int events_encode(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t unit_ns,
+		  const struct bytes **columns_ret)
+{
+	return encode(e, evs, nr, nr ? evs[0].ns : 0, false, unit_ns, columns_ret);
+}
+
+int events_encode_keyframe(struct events_encoder *e, const struct tape_event *evs, size_t nr, uint64_t at_ns,
+			   uint64_t unit_ns, const struct bytes **columns_ret)
+{
+	return encode(e, evs, nr, at_ns, true, unit_ns, columns_ret);
 }

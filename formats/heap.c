@@ -14,6 +14,7 @@
 /* An object that its thread has given up and not yet got back resized. */
 struct given {
 	bool pending;
+	uint32_t tid;
 	struct heap_object obj;
 };
 
@@ -90,7 +91,7 @@ static int given_put(struct heap *h, uint32_t tid, const struct heap_object *obj
 			return -ENOMEM;
 		i = h->nr_given++;
 	}
-	h->given[i] = (struct given){ .pending = true, .obj = *obj };
+	h->given[i] = (struct given){ .pending = true, .tid = tid, .obj = *obj };
 	h->nr_pending++;
 	return 0;
 }
@@ -206,11 +207,17 @@ static void end_all(struct heap *h)
 	h->live_nbytes = 0;
 }
 
+/* Of a keyframe: the realloc that made an object is long over. */
+static bool is_kept_realloc(const struct tape_event *ev)
+{
+	return ev->kind == TAPE_REALLOC && ev->flags & TAPE_KEPT;
+}
+
 static int apply(struct heap *h, const struct tape_event *ev, struct heap_change *change)
 {
 	switch (ev->kind) {
 	case TAPE_REALLOC:
-		return resize(h, ev, change);
+		return is_kept_realloc(ev) ? birth_of(h, ev, change) : resize(h, ev, change);
 	case TAPE_MALLOC:
 	case TAPE_CALLOC:
 	case TAPE_POSIX_MEMALIGN:
@@ -219,7 +226,8 @@ static int apply(struct heap *h, const struct tape_event *ev, struct heap_change
 	case TAPE_VALLOC:
 	case TAPE_PVALLOC:
 	case TAPE_NEW:
-		given_abandon(h, ev->tid, change);
+		if (!(ev->flags & TAPE_KEPT))
+			given_abandon(h, ev->tid, change);
 		return birth_of(h, ev, change);
 	case TAPE_FREE:
 	case TAPE_DELETE:
@@ -278,5 +286,15 @@ int heap_each(const struct heap *h, int (*fn)(void *arg, const struct heap_objec
 	for (uint32_t i = 0; i < h->nr_given && !stop && h->nr_pending; i++)
 		if (h->given[i].pending)
 			stop = fn(arg, &h->given[i].obj);
+	return stop;
+}
+
+int heap_each_given(const struct heap *h, int (*fn)(void *arg, uint32_t tid, const struct heap_object *obj), void *arg)
+{
+	int stop = 0;
+
+	for (uint32_t i = 0; i < h->nr_given && !stop && h->nr_pending; i++)
+		if (h->given[i].pending)
+			stop = fn(arg, h->given[i].tid, &h->given[i].obj);
 	return stop;
 }

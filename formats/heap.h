@@ -36,7 +36,7 @@ struct heap *heap_new(void);
 void heap_free(struct heap *h);
 /*
  * Applies one event, change may be NULL. Kinds other than calls are ignored, as are events flagged TAPE_FAILED
- * or TAPE_SUB; TAPE_EXEC ends all objects. TAPE_GIVE_UP takes the object out of the table and keeps it with its
+ * or TAPE_SUB; TAPE_EXEC ends all objects. A keyframe's events (TAPE_KEPT) are no calls of their threads. TAPE_GIVE_UP takes the object out of the table and keeps it with its
  * thread until that thread's TAPE_REALLOC (or ends it at that thread's next other call): it counts as live until then.
  */
 int heap_apply(struct heap *h, const struct tape_event *ev, struct heap_change *change);
@@ -47,6 +47,9 @@ uint64_t heap_live_nbytes(const struct heap *h);
 uint64_t heap_peak_nbytes(const struct heap *h); /* of heap_live_nbytes, over all events so far */
 /* Calls fn for every live object, in no order, until it returns non-zero, and returns that. */
 int heap_each(const struct heap *h, int (*fn)(void *arg, const struct heap_object *obj), void *arg);
+
+/* The objects that threads have given up and not yet got back (heap_each tells them too), each with its thread. */
+int heap_each_given(const struct heap *h, int (*fn)(void *arg, uint32_t tid, const struct heap_object *obj), void *arg);
 
 /* ---- the split (see README and TAPE.md "Words") ---- */
 

@@ -37,7 +37,8 @@ static int meta_set(struct meta *m, char *key, char *value, const char **why_ret
 {
 	struct meta_pair *there = meta_pair_of(m, key);
 
-	if (there) {
+	if (there) { /* segments repeat all facts: they count once */
+		m->nbytes -= strlen(there->key) + strlen(there->value);
 		free(there->value);
 		free(key);
 		there->value = value;
@@ -61,15 +62,15 @@ static char *take_text(struct cursor *c)
 
 int meta_add(struct meta *m, struct cursor payload, uint32_t nr, const char **why_ret)
 {
-	m->nbytes += cursor_left(&payload);
-	if (m->nbytes > META_NBYTES_MAX)
-		return *why_ret = "facts larger than the format allows", -EBADMSG;
 	for (; nr; nr--) {
 		char *key = take_text(&payload), *value = key ? take_text(&payload) : NULL;
+		size_t nbytes = value ? strlen(key) + strlen(value) : 0;
 		int err = value ? meta_set(m, key, value, why_ret) : -EBADMSG;
 
 		if (!value)
 			*why_ret = "key or value cut off, or with a NUL in it";
+		if (!err && (m->nbytes += nbytes) > META_NBYTES_MAX)
+			return *why_ret = "facts larger than the format allows", -EBADMSG;
 		if (err) {
 			free(key);
 			free(value);

@@ -60,6 +60,8 @@ enum tape_flag {
 	TAPE_UNKNOWN = 2,      /* frees or resizes a block whose birth is not on the tape */
 	TAPE_IMPLIED_FREE = 4, /* born at the address of a live object, which thereby ended */
 	TAPE_SUB = 8,          /* inside a live object of another recorded allocator: level 2, counted, never replayed */
+	TAPE_KEPT = 32,        /* given by the reader, in front of all other events: an object of the keyframe with which the
+	                          tape starts, as the event of its birth (ns, tid, stack: of then), in no order of time */
 	TAPE_WRITE = 16,       /* TAPE_FAULT: by a write */
 	TAPE_BY_SHIFT = 6,     /* bits 6-7: enum tape_by of TAPE_MMAP .. TAPE_MADVISE */
 };
@@ -134,6 +136,9 @@ struct tape_writer_opts {
 	uint64_t time_unit_ns;     /* resolution of the time column; 0: 1000 */
 	uint32_t block_events_max; /* 0: the default, 65536 */
 	bool overwrite;            /* false: -EEXIST when the file is there */
+	/* Called before so many bytes are appended, so that a ring can make room; an error ends the tape. May be NULL. */
+	int (*before_write)(void *arg, uint64_t nbytes);
+	void *arg;
 };
 
 /* Creates `path` (mode 0600) and writes the head. opts may be NULL. On failure *w_ret is NULL. */
@@ -160,7 +165,22 @@ int tape_writer_each_frame(struct tape_writer *w,
 int tape_writer_add(struct tape_writer *w, const struct tape_event *ev);
 /* Ends the current block and hands it to the file: call at least once a second, so that a killed recorder loses no more. */
 int tape_writer_flush(struct tape_writer *w);
-/* Bytes written so far, blocks not yet ended left out. */
+/*
+ * Starts a new segment at `ns` (not below the last event's time): dictionaries and facts are written anew, so that it
+ * decodes alone. path: the file that it and what follows go to, created (0600) with a head of its own; NULL: the same file.
+ */
+int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path);
+/*
+ * Appends the keyframe of the segment at hand: keyframe_encode made it of the live set as it was at the segment's start;
+ * events may have been added since. A large one may come in parts of whole blocks, in order (nr_stacks only with the first).
+ */
+int tape_writer_keyframe(struct tape_writer *w, const uint8_t *blocks, size_t nbytes, const uint32_t *stacks, size_t nr_stacks);
+uint32_t tape_writer_segment_nr(const struct tape_writer *w);
+/* Of the last event added, or the last segment's start. */
+uint64_t tape_writer_last_ns(const struct tape_writer *w);
+/* Resolution of the time column. */
+uint64_t tape_writer_time_unit(const struct tape_writer *w);
+/* Bytes written so far, over all files, blocks not yet ended left out. */
 uint64_t tape_writer_bytes(const struct tape_writer *w);
 const char *tape_writer_error(const struct tape_writer *w);
 /* Ends the tape well (last block, index, end block), fsyncs, frees. w may be NULL. */
@@ -187,7 +207,19 @@ bool tape_reader_meta_at(const struct tape_reader *r, size_t i, const char **key
 int tape_reader_next(struct tape_reader *r, struct tape_event *ev);
 /* All events of one block at once: *evs_ret is valid until the next call. Returns their number, 0 at the end, -errno. */
 long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs_ret);
+/* Back to where reading began. */
 int tape_reader_rewind(struct tape_reader *r);
+/*
+ * A tape cut from a longer one, or left by a ring, starts with a keyframe: its objects are handed out first, as events
+ * with TAPE_KEPT, then what happened since. Reading begins there; tape_reader_seek begins at the last keyframe that is
+ * not behind `ns` instead (or at the tape's start, if there is none). 0 or -ENOMEM.
+ */
+int tape_reader_seek(struct tape_reader *r, uint64_t ns);
+/* Where reading began: 0, or the time of the keyframe. *keyframe_ret (may be NULL): there is one. */
+uint64_t tape_reader_start_ns(const struct tape_reader *r, bool *keyframe_ret);
+/* Of the part read so far. */
+uint64_t tape_reader_nr_segments(const struct tape_reader *r);
+uint64_t tape_reader_nr_keyframes(const struct tape_reader *r);
 /* NULL (or 0 frames) for a number that the part read so far does not define. Valid until close or rewind. */
 const char *tape_reader_string(const struct tape_reader *r, uint32_t id);
 uint32_t tape_reader_stack(const struct tape_reader *r, uint32_t id, const struct tape_frame **frames_ret, bool *truncated_ret);

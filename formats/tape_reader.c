@@ -11,13 +11,16 @@
 #include "block_file.h"
 #include "dict.h"
 #include "events.h"
+#include "keyframe.h"
 #include "meta.h"
 #include "names.h"
+#include "segments.h"
 #include "tape.h"
 
 #define END_NBYTES (BLOCK_HEAD_NBYTES + 16) /* of the whole END block */
 #define WANTED \
-	(1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END | 1u << BLOCK_NAMES)
+	(1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END | 1u << BLOCK_NAMES | \
+	 1u << BLOCK_KEYFRAME | 1u << BLOCK_SEGMENT)
 
 struct tape_reader {
 	struct block_file file;
@@ -30,6 +33,9 @@ struct tape_reader {
 	struct tape_event *events;
 	size_t nr_events, cap_events, next_event;
 	uint64_t last_ns;
+	struct segment start;    /* where reading begins */
+	uint64_t keyframe_at;    /* next block on the way through its keyframe; 0: that is behind us */
+	uint64_t nr_segments, nr_keyframes;
 	int err; /* stays, until a rewind: what lies behind a refused block is not read */
 };
 
@@ -143,6 +149,33 @@ int tape_reader_load_names(struct tape_reader *r)
 	return 0;
 }
 
+/* The tape's first block is a SEGMENT: what came before is missing. */
+static bool starts_late(struct tape_reader *r)
+{
+	struct block_head head;
+	const char *why;
+
+	return block_file_head_at(&r->file, FILE_HEAD_NBYTES, &head, &why) == 0 && head.kind == BLOCK_SEGMENT;
+}
+
+static void go_to_start(struct tape_reader *r)
+{
+	r->nr_events = r->next_event = 0;
+	r->last_ns = r->nr_segments = r->nr_keyframes = 0;
+	r->err = 0;
+	r->keyframe_at = r->start.offset;
+	if (r->start.offset)
+		block_file_go(&r->file, r->start.offset);
+	else
+		block_file_rewind(&r->file);
+}
+
+static void begin_at(struct tape_reader *r, uint64_t ns)
+{
+	segments_find(&r->file, ns, &r->start);
+	go_to_start(r);
+}
+
 int tape_reader_open(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret)
 {
 	struct tape_reader *r = calloc(1, sizeof(*r));
@@ -164,6 +197,8 @@ int tape_reader_open(const char *path, const struct tape_reader_opts *opts, stru
 		return err;
 	}
 	r->meta_end = load_kind(r, BLOCK_META, drop_meta); /* how the recording ended stands behind the events */
+	if (starts_late(r))
+		begin_at(r, 0);
 	open_error[0] = 0;
 	*r_ret = r;
 	return 0;
@@ -187,6 +222,20 @@ const char *tape_reader_error(const struct tape_reader *r)
 	return r ? r->file.why : open_error;
 }
 
+static int room_for_events(struct tape_reader *r, uint32_t nr, const char **why_ret)
+{
+	struct tape_event *events;
+
+	if (nr <= r->cap_events)
+		return 0;
+	events = reallocarray(r->events, nr, sizeof(*events));
+	if (!events)
+		return *why_ret = "out of memory", -ENOMEM;
+	r->events = events;
+	r->cap_events = nr;
+	return 0;
+}
+
 static int take_events(struct tape_reader *r, const struct block_head *head, struct cursor payload,
 		       const char **why_ret)
 {
@@ -194,20 +243,71 @@ static int take_events(struct tape_reader *r, const struct block_head *head, str
 
 	if (head->first_ns < r->last_ns)
 		return *why_ret = "its time lies before that of the blocks in front of it", -EBADMSG;
-	if (head->count > r->cap_events) {
-		struct tape_event *events = reallocarray(r->events, head->count, sizeof(*events));
-
-		if (!events)
-			return *why_ret = "out of memory", -ENOMEM;
-		r->events = events;
-		r->cap_events = head->count;
-	}
+	err = room_for_events(r, head->count, why_ret);
+	if (err)
+		return err;
 	err = events_decode(r->decoder, payload, head->first_ns, head->last_ns, head->count, r->events, why_ret);
 	if (err)
 		return err;
 	r->nr_events = head->count;
 	r->last_ns = head->last_ns;
 	return 0;
+}
+
+/* Objects that lived when reading begins, as events that come before all others. */
+static int take_keyframe(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
+{
+	uint64_t left;
+	int err = keyframe_left(&payload, &left, why_ret);
+
+	if (!err)
+		err = room_for_events(r, head->count, why_ret);
+	if (!err)
+		err = events_decode_keyframe(r->decoder, payload, head->first_ns, head->count, r->events, why_ret);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < head->count; i++)
+		r->events[i].flags |= TAPE_KEPT;
+	r->nr_events = head->count;
+	return 0;
+}
+
+/* The next block of the keyframe with objects in it, and the dictionaries in front. 1; 0: there is none; -errno. */
+static int next_keyframe(struct tape_reader *r)
+{
+	struct block_head head;
+	struct cursor payload;
+
+	while (r->keyframe_at && (r->keyframe_at = block_file_after(&r->file, r->keyframe_at, &head)) < r->start.end) {
+		uint64_t offset = r->keyframe_at;
+		const char *why = NULL;
+		int err = 0;
+
+		r->keyframe_at += BLOCK_HEAD_NBYTES + head.stored_nbytes;
+		if (head.kind != BLOCK_KEYFRAME && head.kind != BLOCK_DICT)
+			continue;
+		err = block_file_load(&r->file, offset, &head, &payload, &why);
+		if (!err && head.kind == BLOCK_DICT)
+			err = dict_reader_add(r->dict, payload, &why);
+		else if (!err)
+			err = take_keyframe(r, &head, payload, &why);
+		if (err && (!r->file.salvage || err == -ENOMEM))
+			return block_file_fail_at(&r->file, offset, head.seq, err, why);
+		if (r->nr_events) /* a damaged block is passed over here, and counted on the way through the segment */
+			return 1;
+	}
+	r->keyframe_at = 0;
+	return 0;
+}
+
+/* One that is passed on the way: only its checksum, and that it says how many follow, can be held against it. */
+static int pass_keyframe(struct tape_reader *r, struct cursor payload, const char **why_ret)
+{
+	uint64_t left;
+	int err = keyframe_left(&payload, &left, why_ret);
+
+	r->nr_keyframes += !err && !left;
+	return err;
 }
 
 static int take_block(struct tape_reader *r, const struct block_head *head, struct cursor payload,
@@ -222,6 +322,11 @@ static int take_block(struct tape_reader *r, const struct block_head *head, stru
 		return dict_reader_add(r->dict, payload, why_ret);
 	case BLOCK_EVENTS:
 		return take_events(r, head, payload, why_ret);
+	case BLOCK_SEGMENT:
+		r->nr_segments++;
+		return 0;
+	case BLOCK_KEYFRAME:
+		return pass_keyframe(r, payload, why_ret);
 	default:
 		return 0; /* INDEX and END were checked as blocks; other kinds are passed by their length */
 	}
@@ -237,6 +342,9 @@ static int next_events(struct tape_reader *r)
 	r->nr_events = r->next_event = 0;
 	if (r->err)
 		return r->err;
+	got = next_keyframe(r);
+	if (got)
+		return got < 0 ? r->err = got : got;
 	while ((got = block_file_next(&r->file, WANTED, &head, &payload)) > 0) {
 		const char *why = NULL;
 		int err = take_block(r, &head, payload, &why);
@@ -292,11 +400,31 @@ int tape_reader_rewind(struct tape_reader *r)
 		return -ENOMEM;
 	dict_reader_free(r->dict);
 	r->dict = dict;
-	block_file_rewind(&r->file);
-	r->nr_events = r->next_event = 0;
-	r->last_ns = 0;
-	r->err = 0;
+	go_to_start(r);
 	return 0;
+}
+
+int tape_reader_seek(struct tape_reader *r, uint64_t ns)
+{
+	segments_find(&r->file, ns, &r->start);
+	return tape_reader_rewind(r);
+}
+
+uint64_t tape_reader_start_ns(const struct tape_reader *r, bool *keyframe_ret)
+{
+	if (keyframe_ret)
+		*keyframe_ret = r->start.keyframe;
+	return r->start.ns;
+}
+
+uint64_t tape_reader_nr_segments(const struct tape_reader *r)
+{
+	return r->nr_segments;
+}
+
+uint64_t tape_reader_nr_keyframes(const struct tape_reader *r)
+{
+	return r->nr_keyframes;
 }
 
 const char *tape_reader_meta(const struct tape_reader *r, const char *key)

@@ -42,8 +42,14 @@ struct tape_writer {
 	struct names_writer *names; /* NULL: none were given */
 	struct bytes meta; /* key/value pairs that wait for a block */
 	uint32_t nr_meta;
+	struct bytes all_meta; /* all pairs so far: each segment repeats them */
+	uint32_t nr_all_meta;
+	uint32_t segment;
+	int (*before_write)(void *arg, uint64_t nbytes);
+	void *arg;
+	uint64_t nbytes_before; /* of the files of earlier segments */
 	struct bytes scratch, out;
-	uint64_t nbytes;    /* of the file, in whole blocks */
+	uint64_t nbytes; /* of the file at hand, in whole blocks */
 	uint64_t next_seq;
 	struct bytes index; /* an entry for each block so far */
 	uint32_t nr_index;
@@ -70,6 +76,7 @@ static void writer_free(struct tape_writer *w)
 	dict_writer_free(w->dict);
 	names_writer_free(w->names);
 	bytes_free(&w->meta);
+	bytes_free(&w->all_meta);
 	bytes_free(&w->scratch);
 	bytes_free(&w->out);
 	bytes_free(&w->index);
@@ -88,6 +95,8 @@ static struct tape_writer *writer_new(const struct tape_writer_opts *opts)
 	w->nr_events_max = opts && opts->block_events_max ? opts->block_events_max : BLOCK_EVENTS_DEFAULT;
 	if (w->nr_events_max > BLOCK_EVENTS_NR_MAX)
 		w->nr_events_max = BLOCK_EVENTS_NR_MAX;
+	w->before_write = opts ? opts->before_write : NULL;
+	w->arg = opts ? opts->arg : NULL;
 	w->events = reallocarray(NULL, w->nr_events_max, sizeof(*w->events));
 	w->codec = block_codec_new(level);
 	w->encoder = events_encoder_new();
@@ -116,22 +125,31 @@ static int open_file(const char *path, bool overwrite)
 	return fd;
 }
 
-int tape_writer_open(const char *path, const struct tape_writer_opts *opts, struct tape_writer **w_ret)
+/* A new file with its head. The descriptor or -errno. */
+static int create_file(const char *path, bool overwrite)
 {
 	struct file_head head = { .version = TAPE_VERSION };
 	uint8_t data[FILE_HEAD_NBYTES];
+	int fd = open_file(path, overwrite), err;
+
+	file_head_encode(&head, data);
+	err = fd < 0 ? fd : io_write_all(fd, data, sizeof(data));
+	if (err && fd >= 0)
+		close(fd);
+	return err ? err : fd;
+}
+
+int tape_writer_open(const char *path, const struct tape_writer_opts *opts, struct tape_writer **w_ret)
+{
 	struct tape_writer *w = writer_new(opts);
 	int err = -ENOMEM;
 
 	*w_ret = NULL;
 	if (!w)
 		return err;
-	w->fd = open_file(path, opts && opts->overwrite);
-	err = w->fd < 0 ? w->fd : 0;
-	file_head_encode(&head, data);
-	if (!err)
-		err = io_write_all(w->fd, data, sizeof(data));
-	if (err) {
+	w->fd = create_file(path, opts && opts->overwrite);
+	if (w->fd < 0) {
+		err = w->fd;
 		writer_free(w);
 		return err;
 	}
@@ -162,6 +180,7 @@ static int put_block(struct tape_writer *w, struct block_head *h, const struct b
 	int err;
 
 	h->seq = w->next_seq;
+	h->segment = w->segment;
 	err = block_encode(w->codec, h, parts, nr_parts, &w->out);
 	if (err)
 		return writer_fail(w, err, "cannot encode a block");
@@ -173,8 +192,11 @@ static int put_block(struct tape_writer *w, struct block_head *h, const struct b
 /* On failure the file is cut back to its whole blocks, where it is one that can be cut. */
 static int write_out(struct tape_writer *w)
 {
-	int err = io_write_all(w->fd, w->out.data, w->out.nbytes);
+	int err = w->before_write ? w->before_write(w->arg, w->out.nbytes) : 0;
 
+	if (err)
+		return writer_fail(w, err, "no room could be made");
+	err = io_write_all(w->fd, w->out.data, w->out.nbytes);
 	if (err) {
 		int cut = ftruncate(w->fd, (off_t)w->nbytes);
 
@@ -261,15 +283,53 @@ int tape_writer_flush(struct tape_writer *w)
 	return err;
 }
 
+/* After an entry was added: many new ones at once go out before the events that use them. */
+static int dict_added(struct tape_writer *w, int err)
+{
+	if (!err && dict_writer_pending_nbytes(w->dict) > DICT_PENDING_NBYTES_MAX)
+		err = put_dict(w);
+	return err;
+}
+
+/* What the event names must stand in its segment. */
+static int use_dict(struct tape_writer *w, const struct tape_event *ev)
+{
+	int err = ev->stack ? dict_writer_use_stack(w->dict, ev->stack) : 0;
+
+	switch (ev->kind) {
+	case TAPE_THREAD_START:
+	case TAPE_THREAD_NAME:
+	case TAPE_EXEC:
+	case TAPE_STEER:
+		err = err ? err : dict_writer_use_string(w->dict, ev->arg);
+		break;
+	default: break;
+	}
+	return err || w->segment == 0 ? err : dict_added(w, 0); /* only a later segment uses what it has not just defined */
+}
+
 int tape_writer_add(struct tape_writer *w, const struct tape_event *ev)
 {
+	int err;
+
 	if (w->err)
 		return w->err;
 	if (ev->ns < w->last_ns || ev->kind == TAPE_NONE)
 		return -EINVAL;
+	err = use_dict(w, ev);
+	if (err)
+		return err;
 	w->last_ns = ev->ns;
 	w->events[w->nr_events++] = *ev;
 	return w->nr_events == w->nr_events_max ? tape_writer_flush(w) : 0;
+}
+
+static void put_pair(struct bytes *to, const char *key, size_t key_nbytes, const char *value, size_t value_nbytes)
+{
+	bytes_put_varint(to, key_nbytes);
+	bytes_append(to, key, key_nbytes);
+	bytes_put_varint(to, value_nbytes);
+	bytes_append(to, value, value_nbytes);
 }
 
 int tape_writer_meta(struct tape_writer *w, const char *key, const char *value)
@@ -283,11 +343,12 @@ int tape_writer_meta(struct tape_writer *w, const char *key, const char *value)
 		err = bytes_reserve(&w->meta, key_nbytes + value_nbytes + 2 * VARINT_NBYTES_MAX);
 	if (err)
 		return err;
-	bytes_put_varint(&w->meta, key_nbytes);
-	bytes_append(&w->meta, key, key_nbytes);
-	bytes_put_varint(&w->meta, value_nbytes);
-	bytes_append(&w->meta, value, value_nbytes);
+	if (bytes_reserve(&w->all_meta, key_nbytes + value_nbytes + 2 * VARINT_NBYTES_MAX))
+		return -ENOMEM;
+	put_pair(&w->meta, key, key_nbytes, value, value_nbytes);
 	w->nr_meta++;
+	put_pair(&w->all_meta, key, key_nbytes, value, value_nbytes);
+	w->nr_all_meta++;
 	return 0;
 }
 
@@ -297,14 +358,6 @@ int tape_writer_meta_u64(struct tape_writer *w, const char *key, uint64_t value)
 
 	snprintf(text, sizeof(text), "%" PRIu64, value);
 	return tape_writer_meta(w, key, text);
-}
-
-/* After an entry was added: many new ones at once go out before the events that use them. */
-static int dict_added(struct tape_writer *w, int err)
-{
-	if (!err && dict_writer_pending_nbytes(w->dict) > DICT_PENDING_NBYTES_MAX)
-		err = put_dict(w);
-	return err;
 }
 
 int tape_writer_string(struct tape_writer *w, const char *s, uint32_t *id_ret)
@@ -347,12 +400,117 @@ int tape_writer_each_frame(struct tape_writer *w,
 
 uint64_t tape_writer_bytes(const struct tape_writer *w)
 {
-	return w->nbytes;
+	return w->nbytes_before + w->nbytes;
 }
 
 const char *tape_writer_error(const struct tape_writer *w)
 {
 	return w->error;
+}
+
+/* ---- segments ---- */
+
+/* What follows goes to another file. The one at hand ends without an index: readers scan. */
+static int change_file(struct tape_writer *w, const char *path)
+{
+	int fd = w->before_write ? w->before_write(w->arg, FILE_HEAD_NBYTES) : 0;
+
+	if (!fd)
+		fd = create_file(path, false);
+	if (fd < 0)
+		return writer_fail(w, fd, "cannot start the next segment's file");
+	close(w->fd);
+	w->fd = fd;
+	w->nbytes_before += w->nbytes;
+	w->nbytes = w->index_offset = FILE_HEAD_NBYTES;
+	w->index.nbytes = w->nr_index = 0; /* it could not say where the blocks of other files are */
+	w->index_ns = 0;
+	return 0;
+}
+
+static int put_segment(struct tape_writer *w)
+{
+	uint64_t ns = w->last_ns / w->time_unit_ns * w->time_unit_ns;
+	struct block_head h = { .kind = BLOCK_SEGMENT, .first_ns = ns, .last_ns = ns };
+	struct bytes none = { 0 };
+
+	return put_block(w, &h, &none, 1);
+}
+
+int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path)
+{
+	int err = w->err;
+
+	if (!err && ns < w->last_ns)
+		return -EINVAL;
+	if (!err && (w->next_seq || w->nr_events)) /* a tape may start with one: nothing stands in front then */
+		err = tape_writer_flush(w);
+	if (!err && path)
+		err = change_file(w, path);
+	if (err)
+		return err;
+	w->last_ns = ns;
+	w->segment++;
+	dict_writer_segment(w->dict);
+	w->meta.nbytes = w->nr_meta = 0;
+	err = bytes_append(&w->meta, w->all_meta.data, w->all_meta.nbytes);
+	w->nr_meta = w->nr_all_meta;
+	if (!err)
+		err = put_segment(w);
+	return err ? err : tape_writer_flush(w);
+}
+
+/* The blocks as they stand, but for what only the tape knows: number and segment. */
+static int put_finished(struct tape_writer *w, const uint8_t *blocks, size_t nbytes)
+{
+	while (nbytes) {
+		struct block_head h;
+		const char *why;
+		uint64_t offset = w->nbytes + w->out.nbytes;
+		size_t whole;
+
+		if (nbytes < BLOCK_HEAD_NBYTES || block_head_decode(blocks, &h, &why) ||
+		    h.stored_nbytes > nbytes - BLOCK_HEAD_NBYTES)
+			return -EINVAL;
+		whole = BLOCK_HEAD_NBYTES + h.stored_nbytes;
+		if (bytes_append(&w->out, blocks, whole))
+			return writer_fail(w, -ENOMEM, "cannot append a keyframe");
+		h.seq = w->next_seq++;
+		h.segment = w->segment;
+		block_head_encode(&h, w->out.data + w->out.nbytes - whole);
+		index_add(w, &h, offset);
+		blocks += whole;
+		nbytes -= whole;
+	}
+	return 0;
+}
+
+int tape_writer_keyframe(struct tape_writer *w, const uint8_t *blocks, size_t nbytes, const uint32_t *stacks, size_t nr_stacks)
+{
+	int err = tape_writer_flush(w);
+
+	for (size_t i = 0; i < nr_stacks && !err; i++)
+		err = dict_added(w, dict_writer_use_stack(w->dict, stacks[i]));
+	if (!err)
+		err = put_dict(w);
+	if (!err)
+		err = put_finished(w, blocks, nbytes);
+	return !err && w->out.nbytes ? write_out(w) : err;
+}
+
+uint32_t tape_writer_segment_nr(const struct tape_writer *w)
+{
+	return w->segment;
+}
+
+uint64_t tape_writer_last_ns(const struct tape_writer *w)
+{
+	return w->last_ns;
+}
+
+uint64_t tape_writer_time_unit(const struct tape_writer *w)
+{
+	return w->time_unit_ns;
 }
 
 /* The END block has a fixed length and stands last: readers find it, and through it the index, from the end. */
@@ -362,7 +520,7 @@ static int put_end(struct tape_writer *w)
 	struct block_head end = { .kind = BLOCK_END };
 	struct bytes payload = { 0 };
 	uint64_t index_offset = w->nbytes + w->out.nbytes;
-	bool has_index = w->nr_index && w->nr_index == w->next_seq;
+	bool has_index = w->nr_index && w->nr_index == w->next_seq; /* not behind a change of the file */
 	int err = bytes_reserve(&payload, 16);
 
 	if (!err && has_index)

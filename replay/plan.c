@@ -128,6 +128,12 @@ static int plan_events(struct builder *b)
 		for (long i = 0; i < nr && !b->err; i++, b->ordinal++) {
 			if (b->ordinal < b->survey.first)
 				continue;
+			if (evs[i].flags & TAPE_KEPT && b->survey.nr_kept && !b->kept_placed) {
+				builder_note_kept(b, &evs[i]);
+				continue;
+			}
+			if (!b->kept_placed)
+				builder_place_kept(b);
 			if (i + PREFETCH_AHEAD < nr)
 				plan_heap_prefetch(&b->heap, evs[i + PREFETCH_AHEAD].addr);
 			plan_event(b, &evs[i]);
@@ -219,7 +225,7 @@ static int prepare(struct builder *b)
 	if (!err)
 		err = plan_out_new(dir && *dir ? dir : "/tmp", &b->out);
 	if (!err)
-		builder_first_thread(b, (uint32_t)tape_reader_meta_u64(b->reader, "target.pid", 0));
+		builder_first_thread(b, b->first_tid = (uint32_t)tape_reader_meta_u64(b->reader, "target.pid", 0));
 	return err ? err : b->err;
 }
 
@@ -262,6 +268,7 @@ static void builder_free(struct builder *b)
 	builder_free_threads(b);
 	plan_heap_clear(&b->heap);
 	touch_free(b->touch);
+	free(b->kept);
 	plan_out_free(b->out);
 	survey_free(&b->survey);
 	free(b);

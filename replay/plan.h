@@ -40,6 +40,7 @@ struct plan_opts {
 /* What became of the tape's events, and other facts that results carry. */
 struct plan_facts {
 	uint64_t nr_planned;       /* calls in the plan that the tape has too */
+	uint64_t nr_kept;          /* objects of a keyframe, made before the first call */
 	uint64_t nr_births, nr_deaths; /* that the player will execute, implied frees included */
 	uint64_t nr_failed, nr_sub, nr_nested;
 	uint64_t nr_unknown_frees; /* left out */

@@ -102,6 +102,11 @@ struct builder {
 	struct op_ref prev;  /* strict order: the event before */
 	uint32_t join;       /* strict order: thread that has just ended, or NO_THREAD */
 
+	struct tape_event *kept; /* the keyframe's, until they are placed */
+	size_t nr_kept, kept_max;
+	bool kept_placed;
+	uint32_t first_tid; /* of thread 0 */
+
 	struct tape_clock clock;
 	uint64_t now_ns; /* of the event, corrected */
 	uint64_t live_nbytes, small_nbytes;
@@ -123,6 +128,11 @@ void builder_wait(struct builder *b, struct thread *th, const struct op_ref *ref
 void builder_call(struct builder *b, const struct tape_event *ev);
 void builder_give_up(struct builder *b, const struct tape_event *ev);
 void builder_fault(struct builder *b, const struct tape_event *ev); /* only with b->touch */
+/* The same for one of a keyframe, which is no call of its thread. */
+void builder_kept(struct builder *b, const struct tape_event *ev);
+/* plan_kept.c: the keyframe's objects are noted, and made in the order of their births when all are known. */
+void builder_note_kept(struct builder *b, const struct tape_event *ev);
+void builder_place_kept(struct builder *b);
 /* plan.c: a trap's cost is taken off the clock. */
 void builder_charge(struct builder *b, struct thread *th, const struct tape_event *ev);
 

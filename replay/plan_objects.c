@@ -300,6 +300,23 @@ void builder_call(struct builder *b, const struct tape_event *ev)
 	b->last = th;
 }
 
+void builder_kept(struct builder *b, const struct tape_event *ev)
+{
+	struct thread *th = builder_thread(b, ev->tid, ev->ns);
+	if (!th)
+		return;
+	builder_prelude(b, th, ev->ns, NO_CPU);
+	if (ev->kind == TAPE_GIVE_UP) {
+		give_up(b, th, ev->addr);
+	} else {
+		b->facts->nr_kept++;
+		emit_birth(b, th, ev, ev->kind == TAPE_REALLOC ? PLAN_MALLOC : ev->kind);
+	}
+	if (b->strict && b->join == NO_THREAD)
+		b->prev = builder_last_ref(th);
+	b->last = th;
+}
+
 /* The next page of a run joins the operation before it, as long as nothing came between. */
 static bool extend_touch(struct builder *b, struct thread *th, uint32_t slot, uint64_t page)
 {

@@ -38,6 +38,8 @@ struct pass {
 	unsigned next, nr_open;
 	uint32_t stack_tid; /* thread whose last event mapped a stack, 0: none */
 	bool has_stacks, has_mappings;
+	bool begun; /* behind the keyframe */
+	uint32_t last_tid;
 	uint64_t weak_size;
 };
 
@@ -135,7 +137,7 @@ static void note_exec(struct pass *p, const struct tape_event *ev, uint64_t ordi
 	s->nr_execs++;
 	s->first = ordinal + 1;
 	s->first_ns = ev->ns;
-	s->nr_calls = s->nr_births = 0;
+	s->nr_calls = s->nr_births = s->nr_kept = 0;
 	memset(s->nr_by_alloc, 0, sizeof(s->nr_by_alloc));
 	for (unsigned i = 0; i < CANDIDATES; i++)
 		p->candidates[i].ordinal = UINT64_MAX;
@@ -160,6 +162,14 @@ static int note_event(struct pass *p, const struct tape_event *ev, uint64_t ordi
 	struct survey *s = p->s;
 	bool stack_mapped = false;
 	int err = 0;
+	if (ev->flags & TAPE_KEPT && !p->begun) {
+		s->nr_kept += tape_kind_is_alloc(ev->kind);
+		s->nr_by_alloc[ev->alloc] += tape_kind_is_alloc(ev->kind);
+		return 0;
+	}
+	p->begun = true;
+	if (ev->tid != p->last_tid && index_map_set(&s->tids, p->last_tid = ev->tid, 0))
+		return -ENOMEM;
 	if (ev->cpu >= s->nr_cpus_seen)
 		s->nr_cpus_seen = ev->cpu + 1u;
 	switch (ev->kind) {
@@ -210,8 +220,11 @@ int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *a
 {
 	*s = (struct survey){ 0 };
 	struct pass *p = calloc(1, sizeof(*p));
-	if (!p)
+	if (!p || index_map_init(&s->tids)) {
+		free(p);
 		return -ENOMEM;
+	}
+	s->first_ns = s->last_ns = tape_reader_start_ns(r, NULL);
 	p->s = s;
 	p->r = r;
 	for (unsigned i = 0; i < CANDIDATES; i++)
@@ -223,7 +236,8 @@ int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *a
 		for (long i = 0; i < nr && !err; i++)
 			err = note_event(p, &evs[i], s->nr_events + (uint64_t)i);
 		s->nr_events += (uint64_t)nr;
-		s->last_ns = evs[nr - 1].ns;
+		if (evs[nr - 1].ns > s->last_ns)
+			s->last_ns = evs[nr - 1].ns;
 		if (progress)
 			progress(arg, s->nr_events);
 	}
@@ -239,6 +253,7 @@ int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *a
 
 void survey_free(struct survey *s)
 {
+	index_map_free(&s->tids);
 	free(s->births);
 	free(s->own_calls);
 	*s = (struct survey){ 0 };

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/index_map.h"
 #include "formats/tape.h"
 
 /* An event is named by its ordinal: its number on the tape, from 0. */
@@ -24,8 +25,10 @@ struct survey_birth {
 struct survey {
 	uint64_t nr_events, nr_calls;
 	uint64_t first;    /* ordinal of the first event to replay: behind the last exec */
-	uint64_t first_ns; /* its time */
+	uint64_t first_ns; /* its time, or the keyframe's */
 	uint64_t last_ns;
+	uint64_t nr_kept;   /* objects of the keyframe with which the tape starts */
+	struct index_map tids; /* of all events behind it: a thread that made an object may be long gone */
 	uint64_t nr_execs;
 	uint64_t nr_faults, nr_write_faults;
 	uint64_t nr_lost, lost_from_ns, lost_to_ns;

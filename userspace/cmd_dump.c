@@ -176,7 +176,7 @@ const struct command cmd_dump = {
 		"One event a line, in the order of the tape. The columns are ns (since the start of the recording), tid,\n"
 		"cpu, op, addr, size, align, old (a realloc's block before), alloc and stack (numbers, see info); absent\n"
 		"ones are left out, or empty in CSV. What only some events have follows: failed, unknown (the block's\n"
-		"birth is not on the tape), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in\n"
+		"birth is not on the tape), kept (a keyframe's object, at the time of its birth), implied_free, sub, by (who asked for a mapping), name, cause ...; in CSV in\n"
 		"the column detail. With --stacks the key frames holds the stack by name, found as export does.",
 	.options = (const struct command_option[]){
 		{ "format", 'F', "NAME", "ndjson (the default) or csv" },

@@ -177,13 +177,15 @@ static void add_file(cJSON *root, const struct info *info)
 	else
 		cJSON_AddNullToObject(file, "bytes_per_event");
 	add_u64(file, "blocks", tape_reader_nr_blocks(info->tape));
+	add_u64(file, "segments", info->sum.segments);
+	add_u64(file, "keyframes", info->sum.keyframes);
 	add_u64(file, "bad_blocks", tape_reader_nr_bad_blocks(info->tape));
 	cJSON_AddBoolToObject(root, "complete", tape_reader_complete(info->tape));
 }
 
 static int print_json(const struct info *info)
 {
-	cJSON *root = cJSON_CreateObject(), *live;
+	cJSON *root = cJSON_CreateObject(), *live, *start;
 	char *text;
 	int failed;
 
@@ -194,6 +196,10 @@ static int print_json(const struct info *info)
 	add_allocators(root, info);
 	add_number(root, "start_unix_ns", info->tape, "start_unix_ns");
 	add_u64(root, "duration_ns", info->duration_ns);
+	add_u64(root, "start_ns", info->sum.start_ns);
+	start = cJSON_AddObjectToObject(root, "live_at_start");
+	add_u64(start, "objects", info->sum.kept_objects);
+	add_u64(start, "bytes", info->sum.kept_nbytes);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);
 	add_lost(root, &info->sum);
@@ -345,7 +351,19 @@ static void print_sizes(const struct info *info)
 	printf("file        %s in %" PRIu64 " blocks", human_nbytes(a, file_nbytes), tape_reader_nr_blocks(info->tape));
 	if (s->total)
 		printf(", %.2f bytes a call", (double)file_nbytes / (double)s->total);
+	if (s->segments)
+		printf(", %" PRIu64 " segments, %" PRIu64 " keyframes", s->segments, s->keyframes);
 	printf("%s\n", tape_reader_complete(info->tape) ? "" : ", without its end");
+}
+
+/* A tape that was cut, or a ring's: what lived where it starts. */
+static void print_start(const struct summary *s)
+{
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
+
+	if (s->start_ns)
+		printf("starts      %s into the recording, with a keyframe: %s in %s objects\n", human_ns(a, s->start_ns),
+		       human_nbytes(b, s->kept_nbytes), human_count(c, s->kept_objects));
 }
 
 static int print_text(const struct info *info)
@@ -358,6 +376,7 @@ static int print_text(const struct info *info)
 	printf("calls       %s, asking for %s in all\n", human_count(a, info->sum.total),
 	       human_nbytes(b, info->sum.requested_nbytes));
 	print_families(&info->sum);
+	print_start(&info->sum);
 	print_others(&info->sum);
 	print_truth(info);
 	print_sizes(info);
@@ -389,6 +408,7 @@ static int run_info(struct info *info)
 		return EXIT_FAILED;
 	}
 	info->duration_ns = tape_reader_meta_u64(info->tape, "duration_ns", info->sum.last_ns);
+	info->duration_ns -= info->duration_ns > info->sum.start_ns ? info->sum.start_ns : info->duration_ns;
 	tape_warn_incomplete(info->path, info->tape);
 	failed = info->json ? print_json(info) : print_text(info);
 	if (failed || fflush(stdout) || ferror(stdout)) {

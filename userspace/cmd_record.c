@@ -31,6 +31,12 @@ static const struct command_option options[] = {
 	{ "faults", 0, "on|off", "record which pages the target touches first (default on)" },
 	{ "buffer", 0, "SIZE", "ring buffer of each CPU, a power of two (default 16M, less on many CPUs)" },
 	{ "no-cmdline", 0, NULL, "leave the target's arguments off the tape" },
+	{ "ring", 0, "SIZE[,keep=TIME]", "FILE is a folder that holds the newest SIZE bytes (and nothing older than TIME), always\n"
+					 "replayable; SIGUSR1 copies it to FILE.1, FILE.2 ... and goes on" },
+	{ "trigger-rss", 0, "SIZE", "copy the ring whenever the target's resident set reaches SIZE" },
+	{ "keyframe", 0, "TIME", "list all live objects on the tape every TIME (default 10m), so that it can be read from there\n"
+				 "on; 0: never" },
+	{ "time-resolution", 0, "us|ns", "of the events' times (default us)" },
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
@@ -40,7 +46,9 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_JSON };
+
+#define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
 struct record_args {
 	struct session_opts session;
@@ -99,6 +107,29 @@ static int parse_number(const struct command *cmd, const char *name, const char 
 	return 0;
 }
 
+static int parse_ring(const struct command *cmd, const char *value, struct ring_opts *ring)
+{
+	char size[64];
+	const char *rest = strchrnul(value, ',');
+
+	snprintf(size, sizeof(size), "%.*s", (int)(rest - value), value);
+	if (parse_nbytes(size, &ring->nbytes) ||
+	    (*rest && (strncmp(rest, ",keep=", 6) != 0 || parse_duration_ns(rest + 6, &ring->keep_ns) || !ring->keep_ns)))
+		return command_usage_error(cmd, "--ring is SIZE or SIZE,keep=TIME, such as 256M or 1G,keep=30m, not '%s'", value);
+	if (ring->nbytes < RING_LEAST_NBYTES)
+		return command_usage_error(cmd, "a ring of %s has no room for %d keyframes: the least is %uM", value,
+					   RING_KEYFRAMES_MIN, RING_LEAST_NBYTES >> 20);
+	return 0;
+}
+
+static int parse_resolution(const struct command *cmd, const char *value, uint64_t *unit_ret)
+{
+	if (strcmp(value, "us") != 0 && strcmp(value, "ns") != 0)
+		return command_usage_error(cmd, "--time-resolution is us or ns, not '%s'", value);
+	*unit_ret = value[0] == 'u' ? 1000 : 1;
+	return 0;
+}
+
 static int take_option(const struct command *cmd, int option, const char *value, struct record_args *args)
 {
 	struct session_opts *so = &args->session;
@@ -137,6 +168,18 @@ static int take_option(const struct command *cmd, int option, const char *value,
 	case OPT_FAULTS: err = parse_on_off(cmd, "faults", value, &so->faults); break;
 	case OPT_BUFFER: err = parse_buffer(cmd, value, &so->ring_nbytes); break;
 	case OPT_NO_CMDLINE: so->cmdline = false; break;
+	case OPT_RING: err = parse_ring(cmd, value, &so->ring); break;
+	case OPT_TRIGGER_RSS:
+		if (parse_nbytes(value, &so->trigger_rss_nbytes) || !so->trigger_rss_nbytes)
+			err = command_usage_error(cmd, "--trigger-rss wants a size such as 2G, not '%s'", value);
+		break;
+	case OPT_KEYFRAME:
+		if (strcmp(value, "0") != 0 && parse_duration_ns(value, &so->ring.period_ns))
+			err = command_usage_error(cmd, "--keyframe wants a time such as 10m, or 0, not '%s'", value);
+		if (!strcmp(value, "0"))
+			so->ring.period_ns = 0;
+		break;
+	case OPT_TIME_RESOLUTION: err = parse_resolution(cmd, value, &so->time_unit_ns); break;
 	case OPT_USER: so->user = value; break;
 	case OPT_READY_FD:
 		err = parse_number(cmd, "ready-fd", value, 1 << 20, &n);
@@ -235,7 +278,7 @@ static void print_summary(const struct session_opts *so, const struct session_re
 static int run(const struct command *cmd, int argc, char **argv)
 {
 	struct record_args ra = { .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
-					       .stacks = HT_STACKS_EH, .ready_fd = -1 } };
+					       .stacks = HT_STACKS_EH, .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
 	int option, err;
@@ -251,6 +294,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 		ra.session.argv = argv + args.next;
 	if (!ra.session.pid == !ra.session.argv)
 		return command_usage_error(cmd, "name either a process (-p PID) or a command (-- CMD ARGS)");
+	if (ra.session.trigger_rss_nbytes && !ra.session.ring.nbytes)
+		return command_usage_error(cmd, "--trigger-rss copies a ring: give --ring SIZE too");
 	if (ra.session.pid && ra.session.user)
 		return command_usage_error(cmd, "--user is for a command, not for a process that runs already");
 	if (ra.session.pid == getpid())

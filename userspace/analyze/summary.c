@@ -14,6 +14,7 @@ struct pass {
 	struct heap *heap;
 	struct index_map tids;
 	uint32_t last_tid;
+	bool begun; /* behind the keyframe */
 };
 
 static const char *const family_names[FAMILY_NR] = {
@@ -85,6 +86,12 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 	struct summary *s = p->s;
 	int err;
 
+	if (ev->flags & TAPE_KEPT && !p->begun) {
+		s->kept_objects += tape_kind_is_alloc(ev->kind);
+		s->kept_nbytes += ev->size;
+		return heap_apply(p->heap, ev, NULL);
+	}
+	p->begun = true;
 	s->kinds[ev->kind]++;
 	if (tape_kind_is_call(ev->kind))
 		count_call(s, ev);
@@ -102,6 +109,9 @@ static void finish(struct pass *p, struct tape_reader *r)
 	struct summary *s = p->s;
 	uint32_t highest = tape_reader_nr_stacks(r);
 
+	s->segments = tape_reader_nr_segments(r);
+	s->keyframes = tape_reader_nr_keyframes(r);
+	s->start_ns = tape_reader_start_ns(r, NULL);
 	s->threads = p->tids.nr;
 	s->live_objects = heap_nr_objects(p->heap);
 	s->live_nbytes = heap_live_nbytes(p->heap);
@@ -129,7 +139,8 @@ static int read_blocks(struct pass *p, struct tape_reader *r, void (*progress)(v
 				return err;
 		}
 		p->s->nr_events += (uint64_t)nr;
-		p->s->last_ns = evs[nr - 1].ns;
+		if (evs[nr - 1].ns > p->s->last_ns)
+			p->s->last_ns = evs[nr - 1].ns;
 		if (progress)
 			progress(arg, p->s->nr_events);
 	}

@@ -29,6 +29,9 @@ struct summary {
 	uint64_t threads;                    /* that did anything */
 	uint64_t events_with_stack;
 	uint32_t stacks, stacks_truncated;
+	uint64_t kept_objects, kept_nbytes;  /* of the keyframe with which the tape starts */
+	uint64_t segments, keyframes;
+	uint64_t start_ns;
 	uint64_t live_objects, live_nbytes, peak_nbytes;
 	uint64_t last_ns;
 	uint64_t nr_events;                  /* of any kind */

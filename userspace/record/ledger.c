@@ -70,6 +70,11 @@ bool ledger_saw_exec(struct ledger *l)
 	return saw;
 }
 
+const struct heap *ledger_heap(const struct ledger *l)
+{
+	return l->heap;
+}
+
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
 {
 	*totals_ret = l->totals;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "bpf/events.h"
+#include "formats/heap.h"
 #include "formats/tape.h"
 
 struct ledger;
@@ -80,6 +81,8 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
 /* The end mark, at `now_ns`. */
 int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);
+/* The live set that the events written so far make: what a keyframe holds. */
+const struct heap *ledger_heap(const struct ledger *l);
 /* Set (and cleared by reading) when something came that the recorder must act on. */
 bool ledger_saw_code_mapped(struct ledger *l);
 bool ledger_saw_exec(struct ledger *l);

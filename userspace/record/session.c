@@ -145,6 +145,7 @@ static int block_signals(struct session *s)
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask))
 		return session_fail(s, -errno, "signals: %s", strerror(errno));
 	signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write, which is reported */
@@ -155,7 +156,7 @@ static int block_signals(struct session *s)
 
 static int open_tape(struct session *s)
 {
-	struct tape_writer_opts wo = { .overwrite = s->opts->overwrite };
+	struct tape_writer_opts wo = { .overwrite = s->opts->overwrite, .time_unit_ns = s->opts->time_unit_ns };
 	char path[sizeof(s->res->tape_path)];
 	int err;
 
@@ -163,7 +164,11 @@ static int open_tape(struct session *s)
 	if (err)
 		return session_fail(s, err, "-o %s: %s; only %%p, %%h and %%t stand for something", s->opts->tape_path, strerror(-err));
 	strcpy(s->res->tape_path, path);
-	err = tape_writer_open(path, &wo, &s->writer);
+	err = ring_open(path, &s->opts->ring, s->opts->overwrite, &s->ring);
+	if (!err) {
+		ring_prepare(s->ring, &wo, path, sizeof(path));
+		err = tape_writer_open(path, &wo, &s->writer);
+	}
 	if (err == -EEXIST)
 		return session_fail(s, err, "%s is there already; -f overwrites it, -o names another file", s->res->tape_path);
 	if (err)
@@ -327,6 +332,8 @@ static int mark_end(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
 	if (!err && s->stacks)
 		err = stacks_write_totals(s->stacks);
+	if (!err && s->opts->ring.nbytes)
+		err = tape_writer_meta_u64(s->writer, "ring.nbytes", ring_limit(s->ring));
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -363,11 +370,15 @@ static int close_tape(struct session *s, int err)
 		return err;
 	if (s->ledger)
 		ledger_totals(s->ledger, &s->res->totals);
-	close_err = tape_writer_close(s->writer);
+	close_err = err ? 0 : ring_finish(s->ring, s->writer);
+	if (!close_err)
+		close_err = tape_writer_close(s->writer);
+	else
+		tape_writer_close(s->writer);
 	s->writer = NULL;
 	/* Nothing was recorded: no empty tape stands in the way of the next try. */
 	if (err && !s->start_ns && !s->opts->overwrite)
-		unlink(s->res->tape_path);
+		ring_remove(s->ring);
 	if (!err && close_err)
 		err = session_fail(s, close_err, "%s: %s", s->res->tape_path, strerror(-close_err));
 	return err;
@@ -379,7 +390,9 @@ static void fill_result(struct session *s)
 
 	s->res->duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
 	s->res->other_lost = s->counted.other_lost - s->other_lost_before;
-	if (!stat(s->res->tape_path, &st))
+	if (s->ring && ring_is_folder(s->ring))
+		s->res->tape_nbytes = ring_nbytes(s->ring);
+	else if (!stat(s->res->tape_path, &st))
 		s->res->tape_nbytes = (uint64_t)st.st_size;
 }
 
@@ -448,6 +461,7 @@ static void session_free(struct session *s)
 	ledger_free(s->ledger);
 	stacks_free(s->stacks);
 	embed_free(s->embed);
+	ring_free(s->ring);
 	kernel_close(&s->kernel);
 	for (unsigned i = 0; i < s->nr_inventories; i++)
 		inventory_free(s->inventories[i]);

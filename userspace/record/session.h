@@ -16,6 +16,7 @@
 #include "record/calibrate.h"
 #include "record/kernel.h"
 #include "record/ledger.h"
+#include "record/ring.h"
 
 struct session_opts {
 	pid_t pid;          /* a live process; 0: start argv */
@@ -32,6 +33,9 @@ struct session_opts {
 	unsigned max_frames; /* 0: the default */
 	bool simple_plans;  /* no plan that needs a check (plan.h) */
 	bool embed_symbols; /* names of code onto the tape, at the end */
+	struct ring_opts ring; /* nbytes 0: one file */
+	uint64_t trigger_rss_nbytes; /* a copy of the ring when the target's resident set reaches it; 0: none */
+	uint64_t time_unit_ns; /* 0: the default */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 

@@ -14,6 +14,19 @@
 #define FLUSH_PERIOD_NS 500000000   /* a killed recorder loses at most this much, and a block */
 #define RESCAN_PERIOD_NS 1000000000 /* for new allocators where mappings are not traced */
 
+/* Once each time that the size is reached from below. */
+static void watch_rss(struct session *s, uint64_t nbytes)
+{
+	uint64_t limit = s->opts->trigger_rss_nbytes;
+
+	if (!limit || nbytes < limit - limit / 10)
+		s->rss_triggered = false;
+	if (!limit || nbytes < limit || s->rss_triggered)
+		return;
+	s->rss_triggered = s->dump_asked = true;
+	message_info("the target's resident set has reached --trigger-rss");
+}
+
 int session_sample_rss(struct session *s, uint64_t at_ns)
 {
 	struct ledger_rss r = { .h = { .type = LEDGER_RSS, .tid = (uint32_t)s->process.pid, .ts = at_ns } };
@@ -24,6 +37,7 @@ int session_sample_rss(struct session *s, uint64_t at_ns)
 	r.anon = resident.anon;
 	r.file = resident.file;
 	r.shmem = resident.shmem;
+	watch_rss(s, r.anon + r.file + r.shmem);
 	return drain_insert(s->drain, &r.h, sizeof(r));
 }
 
@@ -192,8 +206,31 @@ static bool wait_a_little(struct session *s, bool busy)
 	/* A ring that filled up while the last records were written is emptied again at once. */
 	poll(fds, 2, busy ? 0 : DRAIN_PERIOD_MS);
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-		asked |= info.ssi_signo != SIGCHLD;
+		if (info.ssi_signo == SIGUSR1)
+			s->dump_asked = true;
+		else
+			asked |= info.ssi_signo != SIGCHLD;
 	return asked;
+}
+
+/* Segments, keyframes, and copies that were asked for. */
+static int step_ring(struct session *s)
+{
+	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), clock_monotonic_ns() - s->start_ns);
+
+	if (!err && s->dump_asked && ring_is_folder(s->ring)) {
+		err = ring_dump(s->ring, s->writer);
+		if (err == -EBUSY)
+			return 0; /* once the one before is done */
+		if (err)
+			message_warn("%s: it could not be copied: %s", s->res->tape_path, strerror(-err));
+		s->dump_asked = false;
+		return 0;
+	}
+	if (s->dump_asked)
+		message_warn("SIGUSR1 makes a copy of a ring; this recording is none (--ring)");
+	s->dump_asked = false;
+	return err ? session_fail_tape(s, err) : 0;
 }
 
 int session_record_until_end(struct session *s)
@@ -224,6 +261,8 @@ int session_record_until_end(struct session *s)
 			err = drain_once(s, &nbytes);
 		if (!err)
 			err = follow_target(s);
+		if (!err)
+			err = step_ring(s);
 	}
 	return err;
 }

@@ -37,6 +37,8 @@ struct session {
 	struct placed placed[HT_OBJECTS_MAX]; /* index: object number */
 	unsigned nr_placed;
 	struct tape_writer *writer;
+	struct ring *ring; /* segments and keyframes, of one file too */
+	bool dump_asked, rss_triggered;
 	struct drain *drain;
 	struct ledger *ledger;
 	struct stacks *stacks; /* NULL: none are recorded */

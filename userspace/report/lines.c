@@ -314,6 +314,8 @@ static void put_extras(struct lines *l, const struct tape_event *ev)
 		extra_true(l, "unknown");
 	if (ev->flags & TAPE_IMPLIED_FREE)
 		extra_true(l, "implied_free");
+	if (ev->flags & TAPE_KEPT)
+		extra_true(l, "kept");
 	if (ev->flags & TAPE_SUB)
 		extra_true(l, "sub");
 	if (ev->flags & TAPE_WRITE)
