@@ -10,6 +10,7 @@
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
+#   ring        a ring of a live process: size, copies, killed recorders; cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
@@ -29,7 +30,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=60 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=180 [limits]=120 [replay]=240
 	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900)
 full=
 
@@ -108,6 +109,7 @@ word_fuzz() {
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
+word_ring() { bash "$ROOT/tests/live/ring.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
@@ -124,11 +126,11 @@ for word in "$@"; do
 done
 [ ${#words[@]} -gt 0 ] || words=(ci)
 case ${words[0]} in
-ci) words=(unit golden truth stacks survive limits replay export docs warnings sanitizers fuzz) ;;
+ci) words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
-	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive limits replay export docs warnings sanitizers fuzz)
+	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
+	words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.
