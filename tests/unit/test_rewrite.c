@@ -179,6 +179,58 @@ static void test_strip(const char *path, const char *out)
 	}
 }
 
+/* A tape with one named place. The string in front of the module's makes its number another one on the new tape. */
+static void write_named(const char *path)
+{
+	const struct tape_name name = { .function = "make_shelf", .file = "shelf.c", .line = 12 };
+	struct tape_event ev = { .ns = 1000, .kind = TAPE_MALLOC, .tid = 1, .addr = 4096, .size = 8 };
+	struct tape_frame frame = { .offset = 0x1234 };
+	struct tape_writer *w;
+	uint32_t other;
+
+	CHECK_EQ(tape_writer_open(path, &(struct tape_writer_opts){ .overwrite = true }, &w), 0);
+	CHECK_EQ(tape_writer_string(w, "nobody's", &other), 0);
+	CHECK_EQ(tape_writer_string(w, "abcd /usr/bin/shelf", &frame.module), 0);
+	CHECK_EQ(tape_writer_stack(w, &frame, 1, false, &ev.stack), 0);
+	CHECK_EQ(tape_writer_names(w, frame.module, tape_frame_place(&frame, 0), &name, 1), 0);
+	CHECK_EQ(tape_writer_add(w, &ev), 0);
+	CHECK_EQ(tape_writer_close(w), 0);
+}
+
+/* How many of the events' first frames are named. */
+static unsigned count_named(const char *path)
+{
+	const struct tape_frame *frames;
+	const struct tape_name *names;
+	struct tape_reader *r;
+	struct tape_event ev;
+	unsigned nr = 0;
+	bool cut;
+
+	CHECK_EQ(tape_reader_open(path, NULL, &r), 0);
+	CHECK_EQ(tape_reader_load_names(r), 0);
+	while (tape_reader_next(r, &ev) == 1)
+		if (ev.stack && tape_reader_stack(r, ev.stack, &frames, &cut) == 1 &&
+		    tape_reader_names(r, frames[0].module, tape_frame_place(frames, 0), &names) == 1)
+			nr += !strcmp(names[0].function, "make_shelf") && names[0].line == 12;
+	tape_reader_close(r);
+	return nr;
+}
+
+static void test_names(const char *path, const char *out)
+{
+	struct rewrite_opts opts = { .to_ns = UINT64_MAX, .overwrite = true };
+	struct rewrite_result res;
+
+	write_named(path);
+	CHECK_EQ(count_named(path), 1);
+	CHECK_EQ(rewrite(path, out, &opts, &res), 0);
+	CHECK_EQ(count_named(out), 1);
+	opts.strip = true;
+	CHECK_EQ(rewrite(path, out, &opts, &res), 0);
+	CHECK_EQ(count_named(out), 0);
+}
+
 int main(void)
 {
 	struct rng rng = rng_seeded("test_rewrite");
@@ -189,6 +241,7 @@ int main(void)
 	write_tape(&rng, path);
 	test_cut(&rng, path, out);
 	test_strip(path, out);
+	test_names(path, out);
 	unlink(path);
 	unlink(out);
 	return check_done();

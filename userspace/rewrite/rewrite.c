@@ -91,6 +91,16 @@ static int copy_string(struct rewrite *rw, uint64_t old, uint32_t *new_ret)
 	return s ? tape_writer_string(rw->w, s, new_ret) : 0;
 }
 
+/* Of a frame, where the tape carries them. */
+static int copy_names(struct rewrite *rw, const struct tape_frame *frames, uint32_t i, uint32_t module)
+{
+	uint64_t place = tape_frame_place(frames, i);
+	const struct tape_name *names;
+	uint32_t nr = tape_reader_names(rw->r, frames[i].module, place, &names);
+
+	return nr ? tape_writer_names(rw->w, module, place, names, nr) : 0;
+}
+
 static int copy_stack(struct rewrite *rw, uint32_t old, uint32_t *new_ret)
 {
 	const struct tape_frame *frames;
@@ -110,6 +120,8 @@ static int copy_stack(struct rewrite *rw, uint32_t old, uint32_t *new_ret)
 	for (uint32_t i = 0; i < nr && !err; i++) {
 		copy[i].offset = frames[i].offset;
 		err = copy_string(rw, frames[i].module, &copy[i].module);
+		if (!err)
+			err = copy_names(rw, frames, i, copy[i].module);
 	}
 	if (!err && frames)
 		err = tape_writer_stack(rw->w, copy, nr, truncated, new_ret);
@@ -244,8 +256,10 @@ static int prepare(struct rewrite *rw, const char *path)
 {
 	struct tape_writer_opts wo = { .overwrite = rw->opts->overwrite };
 	bool keyframe;
-	int err = tape_reader_seek(rw->r, rw->opts->from_ns);
+	int err = rw->opts->strip ? 0 : tape_reader_load_names(rw->r);
 
+	if (!err)
+		err = tape_reader_seek(rw->r, rw->opts->from_ns);
 	if (!err)
 		err = find_unit(rw->r, &wo.time_unit_ns);
 	rw->res->reading = err != 0;
