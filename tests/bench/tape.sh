@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# tape.sh - how large tapes are, and what writing and reading them takes: bytes an event of whole programs, as recorded,
+# stripped and without addresses, with heaptrack's files beside them; memory of the recorder and of a reader. Printed, not judged.
+set -u
+. "$ROOT/tests/lib.sh"
+
+PORT=${BENCH_PORT:-18765}
+REQUESTS=${BENCH_REQUESTS:-300000}
+need_root "bench-tape" || exit 0
+
+# NAME TAPE [NOTE]: bytes a call of the tape, and of what strip leaves of it.
+sizes() {
+	local nr full stripped bare
+	"$HEAPTAPE" strip -q -f "$2" -o "$TMP/s.tape" && "$HEAPTAPE" strip -q -f "$2" --addresses -o "$TMP/b.tape" || return
+	nr=$("$HEAPTAPE" info "$2" --json | /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["events"]["total"], d["lost"]["total"])')
+	full=$(stat -c %s "$2") stripped=$(stat -c %s "$TMP/s.tape") bare=$(stat -c %s "$TMP/b.tape")
+	awk -v name="$1" -v n="${nr% *}" -v lost="${nr#* }" -v f="$full" -v s="$stripped" -v b="$bare" -v note="${3:-}" 'BEGIN {
+		printf "%s: %d calls, %d lost: %.2f bytes a call; stripped %.2f; without addresses %.2f%s\n", name, n, lost, f / n, s / n, b / n, note }'
+}
+
+# The size of heaptrack's file for the same program.
+tracked() { # CMD...
+	command -v heaptrack >/dev/null || return
+	rm -f "$TMP"/ht*
+	timeout 300 heaptrack -o "$TMP/ht" "$@" >/dev/null 2>&1
+	ls "$TMP"/ht* >/dev/null 2>&1 && echo "; heaptrack's file: $(cat "$TMP"/ht* | wc -c) bytes beside $(stat -c %s "$TMP/p.tape")"
+}
+
+program() { # NAME CMD...
+	local name=$1
+	shift
+	"$HEAPTAPE" record -q -f -o "$TMP/p.tape" -- "$@" >/dev/null 2>"$TMP/err" || { skip "bench-tape $name" "$(tail -n1 "$TMP/err")"; return; }
+	sizes "$name" "$TMP/p.tape" "$(tracked "$@")"
+}
+
+load() { timeout 300 redis-benchmark -q -p "$PORT" -n "$REQUESTS" -r 100000 -d 64 -P 16 -t set,get,lpush,lpop,sadd,hset >/dev/null 2>&1; }
+
+start_redis() { # PREFIX...
+	rm -rf "$TMP/redis" && mkdir "$TMP/redis"
+	"$@" redis-server --port "$PORT" --dir "$TMP/redis" --save '' --appendonly no >/dev/null 2>&1 &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	for _ in $(seq 100); do redis-cli -p "$PORT" ping >/dev/null 2>&1 && return; sleep 0.1; done
+}
+
+redis() {
+	command -v redis-server >/dev/null || { skip "bench-tape redis" "no redis-server"; return; }
+	local rss
+	start_redis
+	start_recorder -q -f -p "$TARGET" -o "$TMP/p.tape" || { skip "bench-tape redis" "no recorder"; return; }
+	load
+	rss=$(awk '/VmHWM/ { print $2 }' "/proc/$RECORDER/status")
+	kill -INT "$RECORDER"
+	wait "$RECORDER"
+	end_target "$TARGET"
+	if command -v heaptrack >/dev/null; then
+		start_redis heaptrack -o "$TMP/hr"
+		load
+		redis-cli -p "$PORT" shutdown nosave >/dev/null 2>&1
+		wait "$TARGET" 2>/dev/null
+	fi
+	sizes redis "$TMP/p.tape" "; heaptrack's file: $(cat "$TMP"/hr* 2>/dev/null | wc -c) bytes beside $(stat -c %s "$TMP/p.tape")"
+	echo "the recorder's resident set: at most $rss KiB, its BPF rings included"
+}
+
+reader() { # a tape of about 1 GiB: random calls, which compress badly
+	"$BUILD/bench_large_tape" "$TMP/large.tape" "${BENCH_TAPE_NBYTES:-1073741824}" || return
+	/usr/bin/python3 - "$HEAPTAPE" "$TMP/large.tape" <<-'PY'
+		import os, resource, subprocess, sys, time
+		begin = time.time()
+		subprocess.run([sys.argv[1], "dump", "--format", "csv", sys.argv[2]], stdout=subprocess.DEVNULL, check=True)
+		print("a tape of %d MiB: read by dump in %.0f s with %d MiB resident" % (os.stat(sys.argv[2]).st_size >> 20,
+		      time.time() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10))
+	PY
+	rm -f "$TMP/large.tape"
+}
+
+cat >"$TMP/unit.cc" <<'EOC'
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <string>
+int main() { std::map<std::string, std::regex> m; return static_cast<int>(m.size()); }
+EOC
+redis
+program "python3" /usr/bin/python3 -c 'import json
+for i in range(40): json.loads(json.dumps([{str(k): [k, str(k), {"v": float(k)}] for k in range(5000)}]))'
+program "a C++ compile" "$(g++ -print-prog-name=cc1plus)" -quiet -O1 "$TMP/unit.cc" -o "$TMP/unit.s"
+reader
+echo pass >>"$RESULTS"
+exit 0
