@@ -136,7 +136,7 @@ static uint64_t check_ring(const char *path, uint64_t seed, bool complete)
 
 static void remove_folder(const char *path)
 {
-	char command[700];
+	char command[1200];
 
 	snprintf(command, sizeof(command), "rm -rf '%s' '%s'.[0-9]*", path, path);
 	CHECK_EQ(system(command), 0);
