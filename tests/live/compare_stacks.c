@@ -120,12 +120,15 @@ static uint32_t choose(const struct stack_log *log, const struct tape_reader *r,
 static void show(const struct stack_log *log, const struct tape_reader *r, const struct stack_log_sample *s, uint32_t from,
 		 const struct tape_frame *got, uint32_t nr, const char *what)
 {
-	uint32_t most = s->nr - from > nr ? s->nr - from : nr;
+	uint32_t most = s->nr - from > nr ? s->nr - from : nr, i = 0;
 
 	if (shown++ >= 3)
 		return;
-	printf("%s: %llu bytes at %#llx\n", what, (unsigned long long)s->size, (unsigned long long)s->addr);
-	for (uint32_t i = 0; i < most; i++) {
+	while (i < nr && from + i < s->nr && same_frame(log, r, s->frames[from + i], &got[i]))
+		i++;
+	printf("%s: %llu bytes at %#llx, after %u equal frames, the log | the tape\n", what, (unsigned long long)s->size,
+	       (unsigned long long)s->addr, i);
+	for (i = i > 2 ? i - 2 : 0; i < most; i++) {
 		uint64_t want = from + i < s->nr ? s->frames[from + i] : 0;
 
 		printf("  %-40.40s %8llx | %-40.40s %8llx\n", want >> 48 & 0x7fff ? real_name(log, (unsigned)(want >> 48 & 0x7fff)) : "",
