@@ -148,17 +148,35 @@ static int plan_events(struct builder *b)
 
 /* ---- the whole ---- */
 
+static int by_time(const void *a, const void *b)
+{
+	const struct plan_checkpoint *x = a, *y = b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
 static int make_checkpoints(struct builder *b)
 {
 	struct plan *plan = b->plan;
-	uint32_t nr = b->opts->nr_checkpoints;
-	plan->checkpoints = calloc(nr, sizeof(*plan->checkpoints));
-	if (!plan->checkpoints)
+	const struct plan_opts *opts = b->opts;
+	struct plan_checkpoint *all = calloc((size_t)opts->nr_checkpoints + opts->nr_at, sizeof(*all));
+	uint64_t first = b->facts->first_ns, span = b->facts->last_ns - first;
+	uint32_t nr = 0, kept = 0;
+
+	plan->checkpoints = all;
+	if (!all)
 		return -ENOMEM;
-	plan->head.nr_checkpoints = nr;
-	uint64_t span = b->facts->last_ns - b->facts->first_ns;
+	for (uint32_t i = 0; i < opts->nr_checkpoints; i++)
+		all[nr++].ns = first + (uint64_t)((unsigned __int128)span * (i + 1) / opts->nr_checkpoints);
+	for (uint32_t i = 0; i < opts->nr_at; i++)
+		if (opts->at_ns[i] > first && opts->at_ns[i] < b->facts->last_ns)
+			all[nr++].ns = opts->at_ns[i];
+	qsort(all, nr, sizeof(*all), by_time);
+	/* Of a tape without duration all evenly spread ones lie at one moment: these stay. */
 	for (uint32_t i = 0; i < nr; i++)
-		plan->checkpoints[i].ns = b->facts->first_ns + (uint64_t)((unsigned __int128)span * (i + 1) / nr);
+		if (!i || !span || all[i].ns != all[kept - 1].ns)
+			all[kept++] = all[i];
+	plan->head.nr_checkpoints = kept;
 	return 0;
 }
 

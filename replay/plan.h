@@ -28,6 +28,8 @@ struct plan_opts {
 	enum plan_placement placement;
 	uint64_t skew_ns;        /* 0: PLAN_SKEW_DEFAULT_NS */
 	uint32_t nr_checkpoints; /* evenly spread over the tape, the end included; 0: PLAN_CHECKPOINTS_DEFAULT */
+	const uint64_t *at_ns;   /* further ones, tape time, in any order; those outside of what is replayed are left out */
+	uint32_t nr_at;
 	const char *dir;         /* where the plan file goes; NULL: $TMPDIR or /tmp */
 	/* May be NULL; nr_events_all is 0 while it is not known. */
 	void (*progress)(void *arg, const char *what, uint64_t nr_events, uint64_t nr_events_all);

@@ -8,8 +8,8 @@
 
 #define TIME_MARK_NS 100000ull      /* finer marks would not change what an allocator that purges by time does */
 #define STEADY_STAY_NS 10000000ull  /* --placement steady drops shorter stays */
-#define WINDOW_NBYTES_MIN (1ull << 20)
-#define WINDOW_LIVE_SHARE 64        /* a window ends when more than live bytes / 64 have been born in it */
+#define WINDOW_NBYTES_MIN (64ull << 10)
+#define WINDOW_LIVE_SHARE 256       /* a window ends when more than live bytes / 256 have been born in it */
 
 uint32_t builder_emit(struct builder *b, struct thread *th, const struct plan_op *op)
 {

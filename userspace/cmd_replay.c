@@ -22,6 +22,7 @@ struct replay_args {
 	struct plan_opts plan;
 	struct replay_opts replay;
 	bool json, force;
+	uint64_t *at_ns;
 	struct tested *tested;
 	size_t nr_tested;
 };
@@ -56,13 +57,15 @@ static const struct command_option options[] = {
 	{ "layout", 0, "fixed|random",
 	  "fixed: the player's address space lies the same in each run (default), since allocators draw random\n"
 	  "numbers from addresses: jemalloc purges by them. random: as programs are started." },
+	{ "at", 0, "T[,T...]",
+	  "Measure at these moments of tape time (90s, 5m) too, beside the 200 that are spread evenly." },
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
 	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free." },
 	{ NULL, 0, NULL, NULL },
 };
 
 enum { INDEX_ORDER = 1, INDEX_PACE, INDEX_CLOCK, INDEX_TOUCH, INDEX_PLACEMENT, INDEX_SKEW, INDEX_REPEAT, INDEX_LATENCY,
-       INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT };
+       INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT, INDEX_AT };
 
 /* Index of value in a NULL-ended list, or -1. */
 static int choose(const char *value, const char *const *list)
@@ -112,6 +115,30 @@ static bool set_choice(int *to, const char *value, const char *const *list)
 	return *to >= 0;
 }
 
+/* "90s,5m" in tape time. False if one of them is no time. */
+static bool add_moments(struct replay_args *args, const char *text)
+{
+	for (const char *piece = text; *piece;) {
+		size_t nbytes = strcspn(piece, ",");
+		char one[64];
+		uint64_t *list;
+
+		if (!nbytes || nbytes >= sizeof(one))
+			return false;
+		memcpy(one, piece, nbytes);
+		one[nbytes] = '\0';
+		list = reallocarray(args->at_ns, args->plan.nr_at + 1, sizeof(*list));
+		if (!list)
+			return false;
+		args->plan.at_ns = args->at_ns = list;
+		if (parse_duration_ns(one, &list[args->plan.nr_at]))
+			return false;
+		args->plan.nr_at++;
+		piece += nbytes + (piece[nbytes] == ',');
+	}
+	return args->plan.nr_at;
+}
+
 /* False if the value is none that the option takes. */
 static bool set_option(struct replay_args *args, int index, const char *value)
 {
@@ -156,6 +183,7 @@ static bool set_option(struct replay_args *args, int index, const char *value)
 			return false;
 		args->replay.repeat = (unsigned)n;
 		return true;
+	case INDEX_AT: return add_moments(args, value);
 	case INDEX_VERIFY: args->replay.verify = true; return true;
 	default: return false;
 	}
@@ -376,6 +404,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 	for (size_t i = 0; i < args.nr_tested; i++)
 		tested_free(&args.tested[i]);
 	free(args.tested);
+	free(args.at_ns);
 	return status == COMMAND_HELP ? EXIT_DONE : status;
 }
 
