@@ -52,8 +52,8 @@ int compare_runs(struct replay_result *r)
 }
 
 /*
- * What the recorded process had besides its heap when recording began stands on the tape; it is added to the
- * replayed heap as it is, never fitted.
+ * What the recorded process had around its allocator is taken from the tape's page faults, or, where it has none, as what
+ * it held when recording began; it is added to the replayed heap as it is, never fitted.
  */
 void compare_recorded(struct replay_result *r, const struct plan *plan)
 {
@@ -68,7 +68,10 @@ void compare_recorded(struct replay_result *r, const struct plan *plan)
 		uint64_t recorded = plan->checkpoints[i].recorded_anon_nbytes;
 		if (recorded == UINT64_MAX || recorded < peak / SMALL_SHARE)
 			continue;
-		double replayed = (double)(r->measured.resident[i] + plan->facts.start_anon_nbytes);
+		uint64_t around = plan->checkpoints[i].around_nbytes;
+		if (around == UINT64_MAX || around < plan->facts.start_anon_nbytes)
+			around = plan->facts.start_anon_nbytes;
+		double replayed = (double)(r->measured.resident[i] + around);
 		double off = replayed / (double)recorded - 1;
 		sum += off < 0 ? -off : off;
 		nr++;

@@ -60,7 +60,11 @@ void builder_charge(struct builder *b, struct thread *th, const struct tape_even
 
 static void plan_mapping(struct builder *b, const struct tape_event *ev)
 {
-	int err = 0;
+	int err = around_event(b->around, b->touch, ev);
+	if (err) {
+		b->err = b->err ? b->err : err;
+		return;
+	}
 	switch (ev->kind) {
 	case TAPE_MMAP: err = touch_map(b->touch, ev->addr, ev->size); break;
 	case TAPE_MUNMAP: err = touch_unmap(b->touch, ev->addr, ev->size); break;
@@ -218,6 +222,8 @@ static int prepare(struct builder *b)
 {
 	const char *dir = b->opts->dir ? b->opts->dir : getenv("TMPDIR");
 	struct plan_header *head = &b->plan->head;
+	bool from_exec = tape_reader_meta_u64(b->reader, "start.from_exec", 0) && !b->survey.nr_kept;
+	from_exec |= b->survey.nr_execs != 0;
 	take_survey(b);
 	*head = (struct plan_header){ .magic = PLAN_MAGIC, .version = PLAN_VERSION };
 	head->order = (uint8_t)b->opts->order;
@@ -234,9 +240,12 @@ static int prepare(struct builder *b)
 	b->faults_need_write = b->survey.nr_write_faults != 0;
 	if (b->opts->touch == PLAN_TOUCHING_FAULTS && b->survey.nr_faults) {
 		b->touch = touch_new();
-		if (!b->touch)
+		b->around = around_new(from_exec);
+		if (!b->touch || !b->around)
 			return -ENOMEM;
 	}
+	/* What a process that has just been started holds is no heap. */
+	b->around_start_nbytes = from_exec && !b->survey.nr_execs ? b->facts->start_anon_nbytes : 0;
 	int err = plan_heap_init(&b->heap);
 	if (!err)
 		err = make_checkpoints(b);
@@ -286,6 +295,7 @@ static void builder_free(struct builder *b)
 	builder_free_threads(b);
 	plan_heap_clear(&b->heap);
 	touch_free(b->touch);
+	around_free(b->around);
 	free(b->kept);
 	plan_out_free(b->out);
 	survey_free(&b->survey);

@@ -8,6 +8,7 @@
 #ifndef HEAPTAPE_REPLAY_PLAN_BUILD_H
 #define HEAPTAPE_REPLAY_PLAN_BUILD_H
 
+#include "replay/around.h"
 #include "replay/plan.h"
 #include "replay/plan_heap.h"
 #include "replay/plan_out.h"
@@ -79,6 +80,7 @@ struct builder {
 	struct plan_out *out;
 	struct plan_heap heap;
 	struct touch *touch; /* NULL unless faults decide */
+	struct around *around; /* NULL as touch */
 	bool faults_need_write; /* the tape tells writes from reads, and only writes make memory resident */
 	bool strict;
 	int err;
@@ -110,6 +112,7 @@ struct builder {
 	struct tape_clock clock;
 	uint64_t now_ns; /* of the event, corrected */
 	uint64_t live_nbytes, small_nbytes;
+	uint64_t around_start_nbytes; /* when recording began */
 	uint64_t rss_nbytes, rss_ns;  /* the last TAPE_RSS; UINT64_MAX bytes: none yet */
 	uint32_t rss_checkpoint;      /* the first checkpoint behind it */
 	uint64_t ordinal;

@@ -101,6 +101,7 @@ struct plan_checkpoint {
 	uint64_t clock_ns; /* the same, corrected for the cost of the traps */
 	uint64_t live_nbytes, live_nr;
 	uint64_t recorded_anon_nbytes; /* anonymous memory of the recorded process, UINT64_MAX: not on the tape */
+	uint64_t around_nbytes;        /* what it had in memory around its allocator (around.h), UINT64_MAX: not on the tape */
 	uint32_t arrivals;             /* threads that stop here after having run since the checkpoint before */
 	uint32_t reserved;
 };

@@ -338,6 +338,7 @@ void builder_fault(struct builder *b, const struct tape_event *ev)
 	uint64_t offset, page = ev->addr / PLAN_PAGE;
 	if (b->faults_need_write && !(ev->flags & TAPE_WRITE))
 		return;
+	around_fault(b->around, b->touch, ev->addr);
 	int hit = touch_fault(b->touch, ev->addr, &slot, &offset);
 	if (hit <= 0) {
 		b->err = hit;

@@ -128,6 +128,7 @@ static void close_checkpoint(struct builder *b, uint64_t ns)
 	c->live_nbytes = b->live_nbytes;
 	c->live_nr = b->facts->nr_live;
 	c->recorded_anon_nbytes = b->rss_nbytes; /* until the next figure comes */
+	c->around_nbytes = b->around ? b->around_start_nbytes + around_nbytes(b->around) : UINT64_MAX;
 	if (b->live_nbytes >= b->plan->checkpoints[b->facts->peak_checkpoint].live_nbytes)
 		b->facts->peak_checkpoint = b->checkpoint;
 	b->checkpoint++;

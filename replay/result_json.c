@@ -132,6 +132,8 @@ static void add_timeline(cJSON *to, const struct plan *plan, const struct run_re
 		add_u64(o, "ns", plan->checkpoints[i].ns);
 		add_u64(o, "live", plan->checkpoints[i].live_nbytes);
 		add_u64(o, "resident", m->resident[i]);
+		if (plan->checkpoints[i].around_nbytes != UINT64_MAX)
+			add_u64(o, "process", m->resident[i] + plan->checkpoints[i].around_nbytes);
 	}
 }
 

@@ -181,6 +181,37 @@ static void clear_resident(struct touch *t, uint64_t start, uint64_t end)
 	}
 }
 
+static uint64_t resident_in_region(const struct region *r, uint64_t start, uint64_t end)
+{
+	uint64_t base = (r->number - 1) << REGION_SHIFT, sum = 0;
+	uint64_t from = start > base ? start : base;
+	uint64_t to = end < base + REGION_NBYTES ? end : base + REGION_NBYTES;
+	for (uint64_t a = from; a < to; a += PAGE)
+		sum += r->resident[page_in_region(a) / 64] >> page_in_region(a) % 64 & 1 ? PAGE : 0;
+	return sum;
+}
+
+/* Walks the range or the table, whichever is shorter. */
+uint64_t touch_resident_nbytes(const struct touch *t, uint64_t start, uint64_t end)
+{
+	uint64_t first = start >> REGION_SHIFT, last = (end - 1) >> REGION_SHIFT, sum = 0;
+	if (start >= end)
+		return 0;
+	if (last - first < t->mask) {
+		for (uint64_t n = first; n <= last; n++) {
+			const struct region *r = region_at(t, n << REGION_SHIFT);
+			sum += r ? resident_in_region(r, start, end) : 0;
+		}
+		return sum;
+	}
+	for (size_t i = 0; i <= t->mask; i++) {
+		const struct region *r = t->table[i];
+		if (r && r->number - 1 >= first && r->number - 1 <= last)
+			sum += resident_in_region(r, start, end);
+	}
+	return sum;
+}
+
 /* ---- what was mapped or dropped on this tape ---- */
 
 /* Index of the first range that ends at or behind addr. */

@@ -44,6 +44,8 @@ int touch_birth(struct touch *t, uint32_t slot, uint64_t addr, uint64_t size, ui
 void touch_death(struct touch *t, uint32_t slot, uint64_t addr);
 /* A page fault: 1 with the object and the page's offset as touch_fn has it, 0 if it hits no large object, -ENOMEM. */
 int touch_fault(struct touch *t, uint64_t addr, uint32_t *slot_ret, uint64_t *offset_ret);
+/* Bytes of pages in [start, end), which are whole pages, that are known to be resident. */
+uint64_t touch_resident_nbytes(const struct touch *t, uint64_t start, uint64_t end);
 /* Bytes of live large objects touched so far, known and assumed. */
 uint64_t touch_live_nbytes(const struct touch *t);
 /* Ends all objects. */

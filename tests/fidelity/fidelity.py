@@ -6,7 +6,8 @@ is run under each of them. At every phase the anonymous memory that the replay p
 
   predicted = replayed(phase) - replayed(first phase) + real(first phase)
 
-The first phase comes before any load, so what the process holds beside its heap is measured, never fitted.
+where `replayed` is the replayed allocator's memory and what the tape says the process held around its allocator. The first
+phase comes before any load, so what both sides begin with is measured, never fitted.
 
 Usage: fidelity.py --heaptape PATH --programs DIR [--runs N] [--only NAME,...] [--allocators NAME,...] [--keep DIR]
                    [--replay-options "..."] [--json FILE] [--median PERCENT --worst PERCENT]
@@ -132,7 +133,7 @@ def replay(args, workload, tape, info, points, allocators):
             continue
         line = r['timeline']
         # The end of a tape is its last checkpoint, whatever the clock said when the program was seen to be gone.
-        predicted[a] = [next((p['resident'] for p in line if p['ns'] >= ns - 2), line[-1]['resident']) for ns in at]
+        predicted[a] = [next((p.get('process', p['resident']) for p in line if p['ns'] >= ns - 2), line[-1].get('process', line[-1]['resident'])) for ns in at]
     return doc, predicted
 
 

@@ -253,6 +253,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta(s->writer, "record.stacks", stacks[s->opts->stacks]);
 	if (!err && s->res->costs.ns[HT_TRAP_EMULATED])
 		err = tape_writer_meta_u64(s->writer, "record.trap_ns", s->res->costs.ns[HT_TRAP_EMULATED]);
+	if (!err && !s->opts->pid)
+		err = tape_writer_meta_u64(s->writer, "start.from_exec", 1);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_anon", resident.anon);
 	if (!err)
