@@ -19,6 +19,7 @@ struct around {
 	struct range *ranges; /* by address, disjoint */
 	size_t nr, max;
 	bool older_is_mine;
+	struct range last; /* of the last object, while it is what it was */
 	uint64_t nbytes;
 };
 
@@ -105,6 +106,7 @@ static int replace(struct around *a, uint64_t start, uint64_t end, const bool *m
 	size_t nr_put = 0;
 	int err = make_room(a);
 
+	a->last = (struct range){ 0 };
 	if (err)
 		return err;
 	while (j < a->nr && a->ranges[j].start < end)
@@ -184,6 +186,7 @@ int around_event(struct around *a, const struct touch *t, const struct tape_even
 		return 0;
 	case TAPE_EXEC:
 		a->nr = 0;
+		a->last = (struct range){ 0 };
 		a->nbytes = 0;
 		a->older_is_mine = true;
 		return 0;
@@ -195,4 +198,19 @@ void around_fault(struct around *a, const struct touch *t, uint64_t addr)
 {
 	if (is_mine(a, addr) && !touch_resident_nbytes(t, addr & ~(PAGE - 1), (addr | (PAGE - 1)) + 1))
 		a->nbytes += PAGE;
+}
+
+void around_object(struct around *a, const struct touch *t, uint64_t addr)
+{
+	size_t i;
+
+	if (addr - a->last.start < a->last.end - a->last.start)
+		return;
+	i = search(a, addr);
+	if (i == a->nr || a->ranges[i].start > addr)
+		return;
+	if (a->ranges[i].mine)
+		a->nbytes -= touch_resident_nbytes(t, a->ranges[i].start, a->ranges[i].end);
+	a->ranges[i].mine = false;
+	a->last = a->ranges[i];
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Medians of repeated runs, and a replay against what was recorded. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "replay/rank_test.h"
 #include "replay/replay.h"
 
 #define SMALL_SHARE 10 /* checkpoints with less than a tenth of the recorded peak say little about its allocator */
@@ -19,8 +21,6 @@ static struct figures figures_of(uint64_t *values, size_t nr)
 	uint64_t median = nr % 2 ? values[nr / 2] : values[nr / 2 - 1] + (values[nr / 2] - values[nr / 2 - 1]) / 2;
 	return (struct figures){ median, values[0], values[nr - 1] };
 }
-
-enum metric { METRIC_WALL, METRIC_CPU, METRIC_FAULTS, METRIC_PEAK, METRIC_END };
 
 static uint64_t metric_of(const struct run_result *r, enum metric metric)
 {
@@ -39,7 +39,7 @@ int compare_runs(struct replay_result *r)
 	uint64_t *values = calloc(r->nr_timed + 1u, sizeof(*values));
 	if (!values)
 		return -ENOMEM;
-	for (int m = METRIC_WALL; m <= METRIC_END; m++) {
+	for (int m = METRIC_WALL; m < METRIC_NR; m++) {
 		size_t nr = 0;
 		for (unsigned i = 0; i < r->nr_timed; i++)
 			values[nr++] = metric_of(&r->timed[i], (enum metric)m);
@@ -49,6 +49,103 @@ int compare_runs(struct replay_result *r)
 	}
 	free(values);
 	return 0;
+}
+
+/* ---- verdicts ---- */
+
+static const struct replay_result *reference_of(const struct replay_result *results, size_t nr)
+{
+	const struct replay_result *first = NULL;
+	for (size_t i = 0; i < nr; i++) {
+		if (results[i].error.kind)
+			continue;
+		if (results[i].is_recorded)
+			return &results[i];
+		first = first ? first : &results[i];
+	}
+	return first;
+}
+
+/* The timed runs' values, to be freed; NULL: no memory. */
+static uint64_t *values_of(const struct replay_result *r, enum metric metric)
+{
+	uint64_t *values = calloc(r->nr_timed + 1u, sizeof(*values));
+	for (unsigned i = 0; i < r->nr_timed && values; i++)
+		values[i] = metric_of(&r->timed[i], metric);
+	return values;
+}
+
+/* Share and p before the correction; -1 where nothing is tested. */
+static int test_metric(const struct replay_result *r, const struct replay_result *reference, enum metric metric,
+		       struct verdict *v)
+{
+	uint64_t *mine = values_of(r, metric), *theirs = values_of(reference, metric);
+	int err = mine && theirs ? 0 : -ENOMEM;
+	if (!err) {
+		double a = (double)figures_of(mine, r->nr_timed).median;
+		double b = (double)figures_of(theirs, reference->nr_timed).median;
+		v->share = b > 0 ? a / b - 1 : 0;
+		v->p = -1;
+		if (r->nr_timed >= VERDICT_RUNS_MIN && reference->nr_timed >= VERDICT_RUNS_MIN)
+			v->p = rank_test(mine, r->nr_timed, theirs, reference->nr_timed);
+		err = v->p < -1 ? -ENOMEM : 0;
+	}
+	free(mine);
+	free(theirs);
+	return err;
+}
+
+static bool is_large_enough(const struct verdict *v, const struct replay_result *reference, enum metric metric,
+			    uint64_t nr_threads)
+{
+	double share = v->share < 0 ? -v->share : v->share;
+	double nbytes = metric == METRIC_PEAK ? share * (double)reference->peak_resident.median :
+			metric == METRIC_END  ? share * (double)reference->end_resident.median :
+						(double)UINT64_MAX;
+	return share > VERDICT_SHARE && nbytes > (double)(PLAN_PAGE * nr_threads);
+}
+
+static int compare_metric(struct replay_result *results, size_t nr, const struct replay_result *reference,
+			  enum metric metric, const struct plan *plan)
+{
+	double *p = calloc(nr, sizeof(*p));
+	size_t nr_tests = 0;
+	int err = p ? 0 : -ENOMEM;
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct replay_result *r = &results[i];
+		struct verdict *v = &r->verdicts[metric];
+		if (r->error.kind)
+			continue;
+		*v = (struct verdict){ .kind = VERDICT_REFERENCE, .p = -1 };
+		r->reference = reference->tested;
+		if (r == reference)
+			continue;
+		err = test_metric(r, reference, metric, v);
+		v->kind = v->p < 0 ? VERDICT_TOO_FEW : VERDICT_NONE;
+		if (v->p >= 0)
+			p[nr_tests++] = v->p;
+	}
+	holm(p, nr_tests);
+	nr_tests = 0;
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct verdict *v = &results[i].verdicts[metric];
+		if (results[i].error.kind || v->kind != VERDICT_NONE)
+			continue;
+		v->p = p[nr_tests++];
+		if (v->p < VERDICT_P && is_large_enough(v, reference, metric, plan->head.nr_threads))
+			v->kind = VERDICT_DIFFERS;
+	}
+	free(p);
+	return err;
+}
+
+int compare_allocators(struct replay_result *results, size_t nr_results, const struct plan *plan)
+{
+	const struct replay_result *reference = reference_of(results, nr_results);
+	int err = 0;
+	for (int m = METRIC_WALL; m < METRIC_NR && reference && !err; m++)
+		err = compare_metric(results, nr_results, reference, (enum metric)m, plan);
+	return err;
 }
 
 /*

@@ -86,6 +86,8 @@ static void object_born(struct builder *b, struct thread *th, uint32_t slot, con
 	o->size = ev->size;
 	o->large = is_large(b, ev->size) && touch_can_follow(ev->addr, ev->size);
 	add_live(b, ev->size);
+	if (b->around)
+		around_object(b->around, b->touch, ev->addr);
 	if (o->large) {
 		struct touch_target to = { b, th, slot };
 		int err = touch_birth(b->touch, slot, ev->addr, ev->size, kept, emit_touches, &to);

@@ -160,10 +160,9 @@ static int run_aside(const struct plan *plan, const struct cpu_map *map, const s
 	return err;
 }
 
-static int run_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-			 struct replay_result *r)
+static int measure_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+			     struct replay_result *r)
 {
-	unsigned repeat = opts->repeat ? opts->repeat : 1;
 	int err = 0;
 	if (opts->verify)
 		err = run_aside(plan, map, opts, r, CONTROL_VERIFY, "verifying");
@@ -171,14 +170,23 @@ static int run_allocator(const struct plan *plan, const struct cpu_map *map, con
 		err = run_once(plan, map, opts, r->tested, CONTROL_USABLE, "measuring", &r->measured);
 		r->error = r->measured.error;
 	}
-	r->timed = calloc(repeat, sizeof(*r->timed));
-	if (!r->timed)
-		return -ENOMEM;
-	while (!err && !r->error.kind && r->nr_timed < repeat) {
-		err = run_once(plan, map, opts, r->tested, 0, "timing", &r->timed[r->nr_timed]);
-		r->error = r->timed[r->nr_timed++].error;
-	}
-	if (!err && !r->error.kind && opts->latency)
+	r->timed = calloc(opts->repeat ? opts->repeat : 1, sizeof(*r->timed));
+	return err || r->timed ? err : -ENOMEM;
+}
+
+static int time_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+			  struct replay_result *r)
+{
+	int err = run_once(plan, map, opts, r->tested, 0, "timing", &r->timed[r->nr_timed]);
+	r->error = r->timed[r->nr_timed++].error;
+	return err;
+}
+
+static int finish_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+			    struct replay_result *r)
+{
+	int err = 0;
+	if (opts->latency)
 		err = run_aside(plan, map, opts, r, CONTROL_LATENCY, "taking latencies");
 	if (!err && !r->error.kind)
 		err = compare_runs(r);
@@ -190,14 +198,21 @@ static int run_allocator(const struct plan *plan, const struct cpu_map *map, con
 int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
 	       struct replay_result *results, size_t nr_results)
 {
-	for (size_t i = 0; i < nr_results; i++) {
-		int err = run_allocator(plan, map, opts, &results[i]);
+	unsigned repeat = opts->repeat ? opts->repeat : 1;
+	int err = 0;
+	for (size_t i = 0; i < nr_results && !err; i++)
+		err = measure_allocator(plan, map, opts, &results[i]);
+	for (unsigned round = 0; round < repeat; round++) {
+		for (size_t i = 0; i < nr_results && !err; i++)
+			err = results[i].error.kind ? 0 : time_allocator(plan, map, opts, &results[i]);
+	}
+	for (size_t i = 0; i < nr_results && !err; i++) {
+		if (!results[i].error.kind)
+			err = finish_allocator(plan, map, opts, &results[i]);
 		if (!err)
 			err = replay_warn_result(&results[i], plan);
-		if (err)
-			return err;
 	}
-	return 0;
+	return err ? err : compare_allocators(results, nr_results, plan);
 }
 
 void replay_result_free(struct replay_result *r)

@@ -4,7 +4,7 @@
  *
  * For each allocator: one measuring run (memory figures, the split), `repeat` timed runs (time, page faults),
  * and, when asked, one that verifies and one that takes latencies: what one run does must not show in another's
- * figures. A failing allocator has an error in its result; the others go on.
+ * figures. The timed runs take turns between the allocators, so that a machine that slows down slows all of them. A failing allocator has an error in its result; the others go on.
  */
 #ifndef HEAPTAPE_REPLAY_REPLAY_H
 #define HEAPTAPE_REPLAY_REPLAY_H
@@ -50,6 +50,24 @@ struct figures {
 	uint64_t median, min, max;
 };
 
+/* What is compared between allocators. */
+enum metric { METRIC_WALL, METRIC_CPU, METRIC_FAULTS, METRIC_PEAK, METRIC_END, METRIC_NR };
+
+/*
+ * One allocator's timed runs against the reference's: the recorded allocator, or the first that came through. A difference
+ * is one only with VERDICT_RUNS_MIN runs of both, a rank test below VERDICT_P after Holm's correction over all
+ * allocators, and a size beyond VERDICT_SHARE and, for memory, one page a thread.
+ */
+enum verdict_kind { VERDICT_REFERENCE, VERDICT_TOO_FEW, VERDICT_NONE, VERDICT_DIFFERS };
+#define VERDICT_RUNS_MIN 5
+#define VERDICT_P 0.05
+#define VERDICT_SHARE 0.005
+struct verdict {
+	enum verdict_kind kind;
+	double share; /* of the medians: 0.1 is a tenth more than the reference */
+	double p;     /* corrected; -1: not tested */
+};
+
 enum latency_q { LATENCY_P50, LATENCY_P99, LATENCY_P999, LATENCY_MAX, LATENCY_NR };
 
 struct replay_result {
@@ -61,6 +79,8 @@ struct replay_result {
 	unsigned nr_timed;
 	struct figures wall_ns, cpu_ns, page_faults; /* of the timed runs */
 	struct figures peak_resident, end_resident;  /* of all runs; the result's own figure is the measuring run's */
+	struct verdict verdicts[METRIC_NR];
+	const struct tested *reference; /* of the verdicts; NULL: no allocator came through */
 	bool has_latency, verified;
 	double latency_ns[CONTROL_HIST_NR][LATENCY_NR];
 	/* The recorded allocator: its replayed memory against the recorded process's, at the checkpoints. Shares. */
@@ -78,6 +98,8 @@ void replay_result_free(struct replay_result *r);
 /* compare.c */
 int compare_runs(struct replay_result *r); /* fills the figures; 0 or -ENOMEM */
 void compare_recorded(struct replay_result *r, const struct plan *plan);
+/* The verdicts of all results, behind compare_runs of each. 0 or -ENOMEM. */
+int compare_allocators(struct replay_result *results, size_t nr_results, const struct plan *plan);
 
 /* replay_warn.c: what a reader of any result has to know. 0 or -ENOMEM. */
 int replay_warn_tape(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to);

@@ -154,6 +154,24 @@ static void add_fidelity(cJSON *to, const struct replay_result *r)
 	add_u64(o, "worst_ns", r->fidelity_worst_ns);
 }
 
+static void add_verdicts(cJSON *to, const struct replay_result *r)
+{
+	static const char *const metrics[METRIC_NR] = { "wall_ns", "cpu_ns", "page_faults", "peak_resident", "end_resident" };
+	static const char *const kinds[] = { "reference", "too few runs", "no difference shown", "differs" };
+	cJSON *o = cJSON_AddObjectToObject(to, "verdicts");
+	cJSON_AddStringToObject(o, "against", r->reference ? r->reference->label : "");
+	for (int m = 0; m < METRIC_NR; m++) {
+		const struct verdict *v = &r->verdicts[m];
+		cJSON *one = cJSON_AddObjectToObject(o, metrics[m]);
+		cJSON_AddStringToObject(one, "verdict", kinds[v->kind]);
+		cJSON_AddNumberToObject(one, "difference", v->share);
+		if (v->p < 0)
+			cJSON_AddNullToObject(one, "p");
+		else
+			cJSON_AddNumberToObject(one, "p", v->p);
+	}
+}
+
 static void add_figures_of_result(cJSON *o, const struct replay_report *rep, const struct replay_result *r)
 {
 	const struct run_result *m = &r->measured;
@@ -171,6 +189,7 @@ static void add_figures_of_result(cJSON *o, const struct replay_report *rep, con
 	cJSON_AddBoolToObject(o, "verified", r->verified);
 	add_fidelity(o, r);
 	add_latency(o, r);
+	add_verdicts(o, r);
 	add_spread(o, r);
 	add_runs(o, r);
 	add_timeline(o, rep->plan, m);

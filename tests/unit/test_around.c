@@ -12,7 +12,9 @@
 enum { PAGES = 1200, ROUNDS = 300, EVENTS = 400 };
 enum owner { NOBODY, ALLOCATOR, PROGRAM };
 
-static struct { enum owner owner; bool resident; } pages[PAGES];
+/* mapping: a number of its own for each mapping, and for each part that is left of it. */
+static struct { enum owner owner; bool resident; unsigned mapping; } pages[PAGES];
+static unsigned nr_mappings;
 static struct around *around;
 static struct touch *touch;
 static bool from_exec;
@@ -43,10 +45,17 @@ static uint64_t expected(void)
 
 static void set(uint64_t first, uint64_t nr, enum owner owner)
 {
+	unsigned behind = first + nr < PAGES ? pages[first + nr].mapping : 0;
+
+	nr_mappings++;
 	for (uint64_t i = first; i < first + nr; i++) {
 		pages[i].owner = owner;
 		pages[i].resident = false;
+		pages[i].mapping = nr_mappings;
 	}
+	nr_mappings++;
+	for (uint64_t i = first + nr; i < PAGES && behind && pages[i].mapping == behind; i++)
+		pages[i].mapping = nr_mappings;
 }
 
 static void tell(const struct tape_event *ev)
@@ -86,11 +95,25 @@ static void move(uint64_t first, uint64_t nr)
 			return;
 	tell(&(struct tape_event){ .kind = TAPE_MREMAP, .old = BASE + first * PAGE, .arg = nr * PAGE, .addr = BASE + to * PAGE,
 				   .size = nr_to * PAGE });
+	set(to, nr_to, owner);
 	for (uint64_t i = 0; i < nr_to; i++) {
 		pages[to + i].owner = owner;
 		pages[to + i].resident = i < nr && pages[first + i].resident;
 	}
 	set(first, nr, NOBODY);
+}
+
+/* The mapping that an object lies in, as it was made and as far as it is left. */
+static void turn_over(uint64_t page)
+{
+	unsigned mapping = pages[page].mapping;
+
+	if (pages[page].owner != PROGRAM)
+		return;
+	for (uint64_t i = page; i < PAGES && pages[i].mapping == mapping; i++)
+		pages[i].owner = ALLOCATOR;
+	for (uint64_t i = page; i-- && pages[i].mapping == mapping;)
+		pages[i].owner = ALLOCATOR;
 }
 
 static void one_event(void)
@@ -109,6 +132,10 @@ static void one_event(void)
 			pages[i].resident = false;
 		break;
 	case 3: move(first, nr); break;
+	case 4:
+		around_object(around, touch, BASE + first * PAGE + next_random(PAGE));
+		turn_over(first);
+		break;
 	default: {
 		uint32_t slot;
 		uint64_t offset, addr = BASE + first * PAGE + next_random(PAGE);

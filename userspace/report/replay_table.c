@@ -13,10 +13,10 @@
 
 enum column {
 	COL_NAME, COL_PEAK, COL_VS, COL_END, COL_LIVE, COL_INTERNAL, COL_HOLES, COL_RETAINED, COL_METADATA, COL_TIME,
-	COL_FAULTS, COL_P99, COL_NR,
+	COL_TIME_VS, COL_FAULTS, COL_P99, COL_NR,
 };
 static const char *const heads[COL_NR] = { "allocator", "peak", "vs rec.", "at end", "live", "internal", "holes",
-					   "retained", "metadata", "time", "faults", "p99 malloc" };
+					   "retained", "metadata", "time", "vs rec.", "faults", "p99 malloc" };
 
 struct table {
 	char (*cells)[COL_NR][CELL_MAX];
@@ -39,14 +39,16 @@ static const struct replay_result *recorded_result(const struct replay_report *r
 	return NULL;
 }
 
-static void fill_difference(char *cell, const struct replay_result *recorded, const struct replay_result *res)
+/* With enough runs, a difference that chance may have made is told as none. */
+static void fill_difference(char *cell, const struct replay_result *recorded, const struct replay_result *res,
+			    enum metric metric)
 {
-	if (!recorded || recorded == res || !recorded->measured.peak_resident) {
+	const struct verdict *v = &res->verdicts[metric];
+	if (!recorded || recorded == res) {
 		snprintf(cell, CELL_MAX, recorded == res ? "=" : "-");
 		return;
 	}
-	double share = (double)res->measured.peak_resident / (double)recorded->measured.peak_resident - 1;
-	snprintf(cell, CELL_MAX, "%+.1f %%", share * 100);
+	snprintf(cell, CELL_MAX, v->kind == VERDICT_NONE ? "none" : "%+.1f %%", v->share * 100);
 }
 
 static void fill_row(char (*cells)[CELL_MAX], const struct replay_report *r, const struct replay_result *res)
@@ -57,7 +59,9 @@ static void fill_row(char (*cells)[CELL_MAX], const struct replay_report *r, con
 	if (res->error.kind)
 		return;
 	human_nbytes(cells[COL_PEAK], m->peak_resident);
-	fill_difference(cells[COL_VS], recorded_result(r), res);
+	fill_difference(cells[COL_VS], recorded_result(r), res, METRIC_PEAK);
+	if (r->opts->repeat >= VERDICT_RUNS_MIN)
+		fill_difference(cells[COL_TIME_VS], recorded_result(r), res, METRIC_WALL);
 	human_nbytes(cells[COL_END], m->end_resident);
 	human_nbytes(cells[COL_LIVE], r->plan->facts.live_nbytes);
 	if (m->has_usable)
@@ -170,7 +174,12 @@ static void print_legend(const struct replay_report *r, FILE *out)
 	fputs(r->opts->repeat > 1 ? "time, faults: medians; the waits of threads for each other are in them.\n" :
 				    "time: of one run, waits of threads for each other included.\n", out);
 	if (recorded_result(r))
-		fputs("* the allocator the tape was recorded with; vs rec.: its peak against this one.\n", out);
+		fputs("* the allocator the tape was recorded with; vs rec.: against it, by peak and by time.\n", out);
+	if (r->opts->repeat >= VERDICT_RUNS_MIN)
+		fputs("none: no difference shown (rank test over the repeats, corrected for their number, at 0.05; 0.5 % at least).\n",
+		      out);
+	else if (r->nr_results > 1)
+		fputs("Differences of fewer than 5 runs are not tested for chance: --repeat 5.\n", out);
 }
 
 void replay_table_print(const struct replay_report *r, FILE *out)
