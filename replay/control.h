@@ -80,7 +80,8 @@ struct control_thread {
 	_Atomic int32_t ktid;
 	uint32_t own_faults;        /* page faults of the player's own reading of the plan */
 	uint64_t pthread;           /* pthread_t */
-	uint8_t pad2[32];
+	uint32_t own_syscalls;      /* calls of the same kind that syscalls.h counts */
+	uint8_t pad2[28];
 };
 
 struct control_slot {
@@ -124,6 +125,7 @@ struct control {
 	_Atomic uint64_t arrive_cpu_ns, resume_cpu_ns; /* the process's CPU time at these moments */
 	_Atomic uint64_t held_up_ns;    /* time spent at checkpoints so far, which --pace leaves out */
 	_Atomic uint64_t run_start_ns;  /* CLOCK_MONOTONIC at the first operation */
+	uint64_t nr_switches;           /* voluntary ones of all threads, from the first operation to the end */
 	uint64_t ticks_start, ticks_end, ticks_start_ns, ticks_end_ns; /* of the counter that latencies are taken with */
 
 	/* The first failure. */

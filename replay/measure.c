@@ -19,6 +19,7 @@
 #include "replay/mappings.h"
 #include "replay/measure_error.h"
 #include "replay/measure_split.h"
+#include "replay/syscalls.h"
 
 #define SAMPLE_NS 2000000ull       /* between looks at the process's memory */
 #define LIFE_CHECK_NS 500000000ull /* between looks for signs of life */
@@ -35,7 +36,7 @@ struct session {
 	struct run_result *res;
 	struct launched *l;
 	struct mappings own, now, heap; /* the player's own; all; the allocator's */
-	int pagemap_fd, statm_fd, stat_fd;
+	int pagemap_fd, statm_fd, stat_fd, syscalls_fd;
 	uint64_t page_size;
 	uint64_t resident;      /* of heap, at the last look */
 	uint64_t heap_shared;   /* the part of it that is not anonymous */
@@ -376,6 +377,8 @@ static bool at_checkpoint(struct session *s, uint32_t i)
 	if (nr_threads > nr_own && nr_threads - nr_own > s->res->nr_foreign_threads)
 		s->res->nr_foreign_threads = (uint32_t)(nr_threads - nr_own);
 	s->res->page_faults = faults - s->faults_before;
+	if (s->syscalls_fd >= 0 && syscalls_read(s->syscalls_fd, &s->res->syscalls))
+		return failed(s, "the count of system calls", EIO);
 	s->res->resident[i] = s->resident;
 	s->res->end_resident = s->resident;
 	if (!measure_full(s, i))
@@ -443,6 +446,7 @@ static void end_player(struct session *s)
 	while (launched_poll(s->l) && now_ns() < deadline)
 		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
 	s->res->exit_failed = !s->l->ended || s->l->status != 0;
+	s->res->switches = s->l->control->nr_switches;
 	take_latencies(s);
 }
 
@@ -456,6 +460,9 @@ static bool finish(struct session *s)
 	s->res->process_anon = anon;
 	for (uint32_t i = 0; i < s->plan->head.nr_threads; i++)
 		s->res->page_faults -= s->l->threads[i].own_faults < s->res->page_faults ? s->l->threads[i].own_faults : 0;
+	for (uint32_t i = 0; i < s->plan->head.nr_threads; i++)
+		s->res->syscalls -= s->l->threads[i].own_syscalls < s->res->syscalls ? s->l->threads[i].own_syscalls : s->res->syscalls;
+	s->res->has_syscalls = s->syscalls_fd >= 0;
 	s->res->from_elsewhere = s->l->control->from_elsewhere;
 	s->res->absent = s->l->control->absent;
 	s->res->has_usable = !((s->res->from_elsewhere | s->res->absent) & 1u << CONTROL_FN_USABLE_SIZE);
@@ -489,6 +496,8 @@ static bool begin(struct session *s)
 		return failed(s, "the memory", err);
 	if (!prove_allocator(s))
 		return false;
+	s->syscalls_fd = syscalls_open(pid);
+	s->res->syscalls_error = s->syscalls_fd < 0 ? -s->syscalls_fd : 0;
 	s->goal = s->plan->checkpoints[0].arrivals;
 	atomic_store(&s->l->control->arrive_goal, (uint32_t)s->goal);
 	set_stage(s, CONTROL_GO_RUN);
@@ -513,8 +522,8 @@ static void close_session(struct session *s)
 	mappings_free(&s->own);
 	mappings_free(&s->now);
 	mappings_free(&s->heap);
-	for (size_t i = 0; i < 3; i++) {
-		int fd = (int[]){ s->pagemap_fd, s->statm_fd, s->stat_fd }[i];
+	for (size_t i = 0; i < 4; i++) {
+		int fd = (int[]){ s->pagemap_fd, s->statm_fd, s->stat_fd, s->syscalls_fd }[i];
 		if (fd >= 0)
 			close(fd);
 	}
@@ -528,7 +537,7 @@ int measure_run(const struct plan *plan, const struct tested *allocator, const s
 		struct run_result *res)
 {
 	struct session s = { .plan = plan, .allocator = allocator, .opts = opts, .res = res, .pagemap_fd = -1,
-			     .statm_fd = -1, .stat_fd = -1, .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
+			     .statm_fd = -1, .stat_fd = -1, .syscalls_fd = -1, .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
 	*res = (struct run_result){ 0 };
 	res->resident = calloc(plan->head.nr_checkpoints, sizeof(*res->resident));
 	s.gone = calloc(plan->head.nr_threads, sizeof(*s.gone));

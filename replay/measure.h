@@ -30,6 +30,10 @@ struct run_result {
 	struct run_error error;
 	uint64_t wall_ns, cpu_ns;
 	uint64_t page_faults;
+	bool has_syscalls;
+	int syscalls_error;   /* why not: an errno */
+	uint64_t syscalls;    /* of the kinds that syscalls.h counts */
+	uint64_t switches;    /* voluntary ones, the player's own waits included */
 	uint64_t peak_resident, end_resident; /* the allocator's mappings */
 	uint64_t process_resident;            /* the player with everything, at the end */
 	uint64_t process_anon;                /* the private memory in it */

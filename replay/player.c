@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -132,6 +133,13 @@ static void initialise_allocator(void)
 	free(block);
 }
 
+static uint64_t voluntary_switches(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_nvcsw;
+}
+
 int main(void)
 {
 	struct control *c = player.control;
@@ -147,6 +155,7 @@ int main(void)
 	wait_for_stage(CONTROL_READY, CONTROL_GO_RUN);
 	player_resume();
 	atomic_store(&c->run_start_ns, atomic_load(&c->resume_ns));
+	uint64_t switches_before = voluntary_switches();
 	c->ticks_start_ns = player_now_ns();
 	c->ticks_start = player_ticks();
 	player_run(0);
@@ -155,5 +164,6 @@ int main(void)
 		player_futex_wait(&self->wake, wake);
 	c->ticks_end = player_ticks();
 	c->ticks_end_ns = player_now_ns();
+	c->nr_switches = voluntary_switches() - switches_before;
 	return 0;
 }

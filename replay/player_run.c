@@ -33,11 +33,12 @@ static void enter_chunk(struct run *r, uint32_t pos, uint32_t nr_ops)
 	/* Prefetching looks past the chunk's end. */
 	uintptr_t end = ((uintptr_t)(player.plan + pos + nr_ops + PREFETCH_AHEAD) + page - 1) & ~(page - 1);
 	long before = thread_faults();
+	r->self->own_syscalls++;
 	if (madvise((void *)start, end - start, MADV_POPULATE_READ)) { /* before Linux 5.14 */
 		for (uintptr_t at = start; at < end; at += page)
 			(void)*(volatile const uint8_t *)at;
 	}
-	if (r->chunk && r->chunk_nr * sizeof(*r->chunk) >= page)
+	if (r->chunk && r->chunk_nr * sizeof(*r->chunk) >= page && ++r->self->own_syscalls)
 		madvise((void *)(uintptr_t)r->chunk, r->chunk_nr * sizeof(*r->chunk), MADV_DONTNEED);
 	r->self->own_faults += (uint32_t)(thread_faults() - before);
 	r->chunk = player.plan + pos;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Results as JSON. Numbers are at most 2^53 and so exact. */
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,19 @@ static void add_spread(cJSON *to, const struct replay_result *r)
 	add_figures(o, "end_resident", &r->end_resident);
 }
 
+/* null where they could not be counted: the reason stands beside it. */
+static void add_syscalls(cJSON *o, const struct run_result *t)
+{
+	if (t->has_syscalls) {
+		add_u64(o, "memory_syscalls", t->syscalls);
+		return;
+	}
+	cJSON_AddNullToObject(o, "memory_syscalls");
+	cJSON_AddStringToObject(o, "memory_syscalls_why",
+				t->syscalls_error == ENOENT ? "no tracefs; mount -t tracefs tracefs /sys/kernel/tracing" :
+							      strerror(t->syscalls_error));
+}
+
 static void add_runs(cJSON *to, const struct replay_result *r)
 {
 	cJSON *runs = cJSON_AddArrayToObject(to, "runs");
@@ -100,6 +114,8 @@ static void add_runs(cJSON *to, const struct replay_result *r)
 		add_u64(o, "wall_ns", t->wall_ns);
 		add_u64(o, "cpu_ns", t->cpu_ns);
 		add_u64(o, "page_faults", t->page_faults);
+		add_syscalls(o, t);
+		add_u64(o, "voluntary_switches", t->switches);
 		add_u64(o, "peak_resident", t->peak_resident);
 		add_u64(o, "end_resident", t->end_resident);
 	}
