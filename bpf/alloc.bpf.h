@@ -356,15 +356,12 @@ static __always_inline void role_steer(const struct hit *hit)
 	ring_submit(e);
 }
 
-static __always_inline int site_reached(struct pt_regs *ctx)
-{
-	u32 nr = (u32)bpf_get_attach_cookie(ctx);
-	struct hit hit;
+#define TIMED_NS_MAX 50000
 
-	hit.site = bpf_map_lookup_elem(&sites, &nr);
-	if (!hit.site)
-		return 0;
-	__sync_fetch_and_add(&counters_get()->traps[hit.site->trap & (HT_TRAP_NR - 1)], 1);
+static __always_inline int site_serve(struct pt_regs *ctx, u32 nr, struct ht_site *site)
+{
+	struct hit hit = { .site = site };
+
 	if (!cond_holds(hit.site->cond, ctx->flags))
 		return 0;
 	regs_copy(hit.r, ctx);
@@ -392,6 +389,28 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	case HT_ROLE_STEER: role_steer(&hit); break;
 	case HT_ROLE_OWN: hit.thread->own_sp0 = hit.r[4] - sizeof(u64); break; /* where the call will put its return address */
 	case HT_ROLE_GUARD: count_lost(HT_LOSS_PLAN, 1); break;
+	}
+	return 0;
+}
+
+static __always_inline int site_reached(struct pt_regs *ctx)
+{
+	u32 nr = (u32)bpf_get_attach_cookie(ctx);
+	struct ht_site *site = bpf_map_lookup_elem(&sites, &nr);
+	struct ht_counters *c = counters_get();
+	u64 begin = 0;
+
+	if (!site)
+		return 0;
+	if (!(__sync_fetch_and_add(&c->traps[site->trap & (HT_TRAP_NR - 1)], 1) & (HT_TIMED_EVERY - 1)))
+		begin = bpf_ktime_get_ns();
+	site_serve(ctx, nr, site);
+	if (begin) {
+		begin = bpf_ktime_get_ns() - begin;
+		if (begin < TIMED_NS_MAX) { /* or something else ran meanwhile */
+			c->timed_ns += begin;
+			c->timed++;
+		}
 	}
 	return 0;
 }

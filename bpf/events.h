@@ -187,11 +187,14 @@ struct ht_ev_thread {
 
 enum ht_loss { HT_LOSS_RING_FULL, HT_LOSS_STASH_FULL, HT_LOSS_MAP_FULL, HT_LOSS_STACK, HT_LOSS_PLAN, HT_LOSS_NR };
 
+#define HT_TIMED_EVERY 64 /* a power of two */
+
 struct ht_counters {
 	__s64 lost[HT_LOSS_NR]; /* calls; the sum over all CPUs is what counts, one CPU's may be negative */
 	__u64 lost_last_ts;
 	__u64 nested;  /* calls of wrappers, and calls inside a call, that made no record */
 	__u64 traps[HT_TRAP_NR]; /* times a site was reached; HT_TRAP_SHARED: together with another, so no trap */
+	__u64 timed_ns, timed; /* time that the program took in every HT_TIMED_EVERYth trap, and how many these were */
 	__u64 other_lost; /* records that are no calls (faults, mappings, threads) and found no room */
 };
 

@@ -208,11 +208,14 @@ static void take_survey(struct builder *b)
 	}
 }
 
-/* Most calls take more than one trap (entry and return), so the traps of the recording are shared out among its calls. */
+/* What all traps took is shared out among the calls; where it is not known, so are the traps at their calibrated price. */
 static uint64_t trap_ns_of_call(const struct builder *b)
 {
+	uint64_t cost_ns = tape_reader_meta_u64(b->reader, "record.cost_ns", 0);
 	uint64_t trap_ns = tape_reader_meta_u64(b->reader, "record.trap_ns", 0);
 	uint64_t nr_traps = tape_reader_meta_u64(b->reader, "record.traps", 0);
+	if (cost_ns && b->survey.nr_calls)
+		return cost_ns / b->survey.nr_calls;
 	if (nr_traps <= b->survey.nr_calls)
 		return trap_ns;
 	return (uint64_t)((double)trap_ns * (double)nr_traps / (double)b->survey.nr_calls);

@@ -90,7 +90,7 @@ static void check_kernel(void)
 	const char *why = "";
 	struct kernel_opts opts = { .pid = getpid(), .backend = KERNEL_AUTO, .ring_nbytes = 65536, .mappings = true, .faults = true };
 	struct kernel k;
-	uint64_t trap_ns;
+	struct trap_costs costs = { 0 };
 	int err;
 
 	found(F_BTF, !access("/sys/kernel/btf/vmlinux", R_OK), "/sys/kernel/btf/vmlinux");
@@ -106,11 +106,11 @@ static void check_kernel(void)
 	found(F_TRACEPOINTS, k.has_tracepoints, "%s", k.has_tracepoints ? "attached" : strerror(-k.tracepoint_err));
 	err = kernel_watch_faults(&k, getpid());
 	found(F_FAULTS, !err, "%s", err ? strerror(-err) : "attached");
-	err = calibrate_trap(&k, HT_TRAP_EMULATED, &trap_ns);
+	err = calibrate_trap(&k, HT_TRAP_EMULATED, &costs);
 	if (err)
 		found(F_LOAD, false, "programs load, but a probe in this program itself fails: %s", strerror(-err));
 	else
-		found(F_LOAD, true, "loaded; one trap on an emulated instruction costs %llu ns here", (unsigned long long)trap_ns);
+		found(F_LOAD, true, "loaded; one trap on an emulated instruction costs %llu ns here", (unsigned long long)costs.ns[HT_TRAP_EMULATED]);
 	kernel_close(&k);
 }
 

@@ -53,7 +53,7 @@ static void probe_open(struct probe *p, pid_t pid)
 	}
 	p->has_kernel = true;
 	for (int t = HT_TRAP_EMULATED; t <= HT_TRAP_RETURN && !err; t++)
-		err = calibrate_trap(&p->kernel, (enum ht_trap)t, &p->costs.ns[t]);
+		err = calibrate_trap(&p->kernel, (enum ht_trap)t, &p->costs);
 	if (!err)
 		err = drain_new(p->kernel.ring_fds, p->kernel.nr_cpus + 1, &p->drain);
 	if (err)

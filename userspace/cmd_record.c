@@ -197,7 +197,7 @@ static double calls_per_s(const struct session_result *res)
 
 static double cpus_taken(const struct session_result *res)
 {
-	return res->duration_ns ? trap_cost_ns(&res->costs, res->traps) / (double)res->duration_ns : 0;
+	return res->duration_ns ? (double)res->cost_ns / (double)res->duration_ns : 0;
 }
 
 static void print_json(const struct session_result *res)
@@ -244,9 +244,9 @@ static void print_cost(const struct session_result *res)
 
 	if (!res->duration_ns || !res->costs.ns[HT_TRAP_EMULATED])
 		return;
-	message_info("%s calls/s: recording took about %s (%s traps of %.0f ns)", cost_number(calls, calls_per_s(res)),
+	message_info("%s calls/s: recording took %s (%s traps of %.0f ns)", cost_number(calls, calls_per_s(res)),
 		     cost_cpus(cpus, cpus_taken(res)), human_count(count, nr_traps),
-		     nr_traps ? trap_cost_ns(&res->costs, res->traps) / (double)nr_traps : 0);
+		     nr_traps ? (double)res->cost_ns / (double)nr_traps : 0);
 }
 
 static void print_summary(const struct session_opts *so, const struct session_result *res)

@@ -166,6 +166,10 @@ def pairs_of(workload, allocator, runs, predicted):
             for i, name in enumerate(names) if i]
 
 
+def span(points):
+    return points[-1][2] - points[0][2]
+
+
 def wrong_orders(pairs):
     """Allocators that really differ by more than ORDER_MATTERS, and that the replay puts the other way round."""
     wrong = []
@@ -193,6 +197,9 @@ def one_workload(args, workload, allocators, folder):
             print(f'FAIL {workload.name} {a}: {predicted[a]}')
             failed += 1
             continue
+        if a == workload.recorded:
+            print(f"#   from the first phase to the last: recorded {span(recorded):.2f} s, less the traps "
+                  f"{span(recorded) - doc['plan']['trap_total_ns'] / 1e9:.2f} s, really {statistics.median(map(span, runs)):.2f} s")
         mine = pairs_of(workload, a, runs, predicted[a])
         for p in mine:
             print(p.line(), flush=True)

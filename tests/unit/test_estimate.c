@@ -95,10 +95,13 @@ static void test_words(void)
 static void test_sums(void)
 {
 	const uint64_t traps[HT_TRAP_NR] = { 10, 2, 3, 1000 };
-	const struct trap_costs costs = { { 100, 700, 50 } };
+	const struct trap_costs costs = { .ns = { 100, 700, 50 }, .program_ns = 30 };
 
 	CHECK_EQ(trap_total(traps), 15);
 	CHECK(near(trap_cost_ns(&costs, traps), 1000 + 1400 + 150));
+	/* A program that takes 10 ns more than when it was calibrated does so at all sites, those that share a trap too. */
+	CHECK(near(trap_real_cost_ns(&costs, traps, 40), 2550 + 10 * 1015));
+	CHECK(near(trap_real_cost_ns(&costs, traps, 20), 2550));
 }
 
 int main(void)

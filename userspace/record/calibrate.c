@@ -38,9 +38,10 @@ struct calibration {
 	unsigned nr_links;
 };
 
-/* Nanoseconds a call, the best of all windows. */
-static double time_calls(const struct calibration *c)
+/* Nanoseconds a call, the best of all windows; program_ret: what of that is the program's, 0 if none ran. */
+static double time_calls(const struct calibration *c, double *program_ret)
 {
+	struct ht_counters before, after;
 	double best = 1e18;
 	size_t nbytes;
 
@@ -48,11 +49,17 @@ static double time_calls(const struct calibration *c)
 		uint64_t begin = clock_monotonic_ns();
 		double each;
 
+		kernel_counters(c->kernel, &before);
 		for (uintptr_t i = 1; i <= CALLS; i++)
 			calibrated_spot((void *)(i * 16));
 		each = (double)(clock_monotonic_ns() - begin) / CALLS;
-		if (each < best)
+		kernel_counters(c->kernel, &after);
+		if (each < best) {
+			uint64_t timed = after.timed - before.timed;
+
 			best = each;
+			*program_ret = timed ? (double)(after.timed_ns - before.timed_ns) / (double)timed : 0;
+		}
 		drain_collect(c->drain, clock_monotonic_ns(), &nbytes);
 	}
 	return best;
@@ -153,12 +160,12 @@ static void remove_probes(struct calibration *c)
 		bpf_link__destroy(c->links[--c->nr_links]);
 }
 
-static int time_one(struct calibration *c, unsigned long at, int32_t ra_off, double *ns_ret)
+static int time_one(struct calibration *c, unsigned long at, int32_t ra_off, double *ns_ret, double *program_ret)
 {
 	int err = put_one(c, at, ra_off);
 
 	if (!err)
-		*ns_ret = time_calls(c);
+		*ns_ret = time_calls(c, program_ret);
 	remove_probes(c);
 	return err;
 }
@@ -166,31 +173,31 @@ static int time_one(struct calibration *c, unsigned long at, int32_t ra_off, dou
 /* Beyond the entry, which is an emulated trap as any. */
 static int time_return(struct calibration *c, double *ns_ret)
 {
-	double entry = 0;
-	int err = time_one(c, AT_EMULATED, 0, &entry);
+	double entry = 0, program;
+	int err = time_one(c, AT_EMULATED, 0, &entry, &program);
 
 	if (!err)
 		err = put_pair(c);
 	if (!err)
-		*ns_ret = time_calls(c) - entry;
+		*ns_ret = time_calls(c, &program) - entry;
 	remove_probes(c);
 	return err;
 }
 
-int calibrate_trap(struct kernel *k, enum ht_trap trap, uint64_t *ns_ret)
+int calibrate_trap(struct kernel *k, enum ht_trap trap, struct trap_costs *costs)
 {
 	struct calibration c = { .kernel = k };
-	double plain, ns = 0;
+	double plain, ns = 0, program = 0;
 	int err;
 
 	err = drain_new(k->ring_fds, k->nr_cpus + 1, &c.drain);
 	if (!err)
 		err = spot_offset(&c.offset);
 	if (!err) {
-		plain = time_calls(&c);
+		plain = time_calls(&c, &program);
 		switch (trap) {
-		case HT_TRAP_EMULATED: err = time_one(&c, AT_EMULATED, 0, &ns); break;
-		case HT_TRAP_STEPPED: err = time_one(&c, AT_STEPPED, STEPPED_RA_OFF, &ns); break;
+		case HT_TRAP_EMULATED: err = time_one(&c, AT_EMULATED, 0, &ns, &program); break;
+		case HT_TRAP_STEPPED: err = time_one(&c, AT_STEPPED, STEPPED_RA_OFF, &ns, &program); break;
 		case HT_TRAP_RETURN:
 			plain = 0;
 			err = time_return(&c, &ns);
@@ -199,7 +206,9 @@ int calibrate_trap(struct kernel *k, enum ht_trap trap, uint64_t *ns_ret)
 		}
 	}
 	if (!err)
-		*ns_ret = ns > plain ? (uint64_t)(ns - plain) : 0;
+		costs->ns[trap] = ns > plain ? (uint64_t)(ns - plain) : 0;
+	if (!err && trap == HT_TRAP_EMULATED)
+		costs->program_ns = (uint64_t)program;
 	drain_free(c.drain);
 	return err;
 }
@@ -211,6 +220,13 @@ double trap_cost_ns(const struct trap_costs *costs, const uint64_t traps[HT_TRAP
 	for (int t = 0; t < HT_TRAP_NR; t++)
 		ns += (double)traps[t] * (double)costs->ns[t];
 	return ns;
+}
+
+double trap_real_cost_ns(const struct trap_costs *costs, const uint64_t traps[HT_TRAP_NR], double program_ns)
+{
+	double more = program_ns - (double)costs->program_ns;
+
+	return trap_cost_ns(costs, traps) + (more > 0 ? more : 0) * (double)(trap_total(traps) + traps[HT_TRAP_SHARED]);
 }
 
 uint64_t trap_total(const uint64_t traps[HT_TRAP_NR])

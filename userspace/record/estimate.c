@@ -230,7 +230,7 @@ static int calibrate(struct counting *c)
 		return fail(c, err, "%s failed: %s; see heaptape doctor", why, strerror(-err));
 	for (int t = HT_TRAP_EMULATED; t <= HT_TRAP_RETURN && !err; t++)
 		if (t == HT_TRAP_EMULATED || c->est->traps[t])
-			err = calibrate_trap(&kernel, (enum ht_trap)t, &c->est->costs.ns[t]);
+			err = calibrate_trap(&kernel, (enum ht_trap)t, &c->est->costs);
 	kernel_close(&kernel);
 	return err ? fail(c, err, "the cost of a trap could not be measured: %s", strerror(-err)) : 0;
 }

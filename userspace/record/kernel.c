@@ -281,6 +281,8 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 		for (int t = 0; t < HT_TRAP_NR; t++)
 			sum_ret->traps[t] += each->traps[t];
 		sum_ret->other_lost += each->other_lost;
+		sum_ret->timed_ns += each->timed_ns;
+		sum_ret->timed += each->timed;
 	}
 }
 

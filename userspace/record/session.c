@@ -275,6 +275,8 @@ static int mark_start(struct session *s)
 	s->missed_before = kernel_missed_runs(&s->kernel);
 	s->start_ns = s->counted_at_ns = clock_monotonic_ns();
 	memcpy(s->traps_before, s->counted.traps, sizeof(s->traps_before));
+	s->timed_ns_before = s->counted.timed_ns;
+	s->timed_before = s->counted.timed;
 	if (s->stacks)
 		stacks_start(s->stacks);
 	s->other_lost_before = s->counted.other_lost;
@@ -316,6 +318,8 @@ static int mark_end(struct session *s)
 	err = session_tell_losses(s, s->end_ns, true);
 	for (int t = 0; t < HT_TRAP_NR; t++)
 		s->res->traps[t] = s->counted.traps[t] - s->traps_before[t];
+	if (s->counted.timed > s->timed_before)
+		s->program_ns = (double)(s->counted.timed_ns - s->timed_ns_before) / (double)(s->counted.timed - s->timed_before);
 	if (!err)
 		err = session_sample_rss(s, s->end_ns);
 	attach_detach(s->attach);
@@ -345,8 +349,18 @@ static void calibrate_rest(struct session *s)
 	static const enum ht_trap kinds[] = { HT_TRAP_STEPPED, HT_TRAP_RETURN };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (s->res->traps[kinds[i]] && calibrate_trap(&s->kernel, kinds[i], &s->res->costs.ns[kinds[i]]))
+		if (s->res->traps[kinds[i]] && calibrate_trap(&s->kernel, kinds[i], &s->res->costs))
 			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
+	s->res->cost_ns = s->res->costs.ns[HT_TRAP_EMULATED] ?
+				  (uint64_t)trap_real_cost_ns(&s->res->costs, s->res->traps, s->program_ns) : 0;
+}
+
+/* What recording has taken from the target's threads, as far as it is known. */
+static int write_cost(struct session *s)
+{
+	int err = s->res->cost_ns ? tape_writer_meta_u64(s->writer, "record.cost_ns", s->res->cost_ns) : 0;
+
+	return err ? session_fail_tape(s, err) : 0;
 }
 
 /* Behind the last event, when the target has its full speed again. Names that lack for want of memory are no reason to fail. */
@@ -439,7 +453,7 @@ static int begin(struct session *s)
 		err = open_tape(s);
 	if (!err)
 		err = open_kernel(s);
-	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs.ns[HT_TRAP_EMULATED]))
+	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs))
 		message_warn("the cost of a trap could not be measured; the tape does not say it");
 	if (!err)
 		err = open_stream(s);
@@ -512,6 +526,8 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 		err = embed_names(s);
 	if (!err)
 		calibrate_rest(s);
+	if (!err)
+		err = write_cost(s);
 	err = close_tape(s, err);
 	fill_result(s);
 	session_free(s);

@@ -58,6 +58,7 @@ struct session_result {
 	unsigned nr_allocators;
 	uint64_t duration_ns, tape_nbytes, other_lost;
 	uint64_t traps[HT_TRAP_NR];
+	uint64_t cost_ns; /* that the traps took from the target in all; 0: unknown */
 	struct trap_costs costs; /* of the kinds that occurred; EMULATED 0: unknown */
 	struct ledger_totals totals;
 };

@@ -48,7 +48,8 @@ struct session {
 	uint64_t start_ns, end_ns;
 	uint64_t next_rss_ns, next_flush_ns, next_rescan_ns;
 	struct ht_counters counted; /* as of the last look */
-	uint64_t counted_at_ns, traps_before[HT_TRAP_NR], missed_before, other_lost_before;
+	uint64_t counted_at_ns, traps_before[HT_TRAP_NR], missed_before, other_lost_before, timed_ns_before, timed_before;
+	double program_ns; /* the mean of a trap's program; 0: none was timed */
 	uint64_t lost_told[HT_LOSS_NR];
 	int64_t lost_before[HT_LOSS_NR]; /* as of the look before the last: see tell_losses */
 };

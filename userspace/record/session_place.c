@@ -83,6 +83,8 @@ static void forget_counts(struct session *s, const struct ht_counters *before, c
 	s->counted.other_lost += after->other_lost - before->other_lost;
 	for (int t = 0; t < HT_TRAP_NR; t++)
 		s->traps_before[t] += after->traps[t] - before->traps[t];
+	s->timed_ns_before += after->timed_ns - before->timed_ns;
+	s->timed_before += after->timed - before->timed;
 	s->other_lost_before += after->other_lost - before->other_lost;
 }
 
