@@ -13,6 +13,7 @@
 #   ring        a ring of a live process: size, copies, killed recorders; cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
+#   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
@@ -32,8 +33,8 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=180 [limits]=120 [replay]=240
-	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
-full=
+	[fidelity]=180 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
+full= fidelity=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
 ran() { # NAME STATUS LOG
@@ -113,6 +114,10 @@ word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
+word_fidelity() {
+	[ -n "$fidelity" ] || "$ROOT/tests/setup.sh" bench || return 1
+	bash "$ROOT/tests/fidelity/fidelity.sh" $fidelity
+}
 word_golden() { bash "$ROOT/tests/golden.sh"; }
 word_export() { bash "$ROOT/tests/export/export.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
@@ -128,11 +133,13 @@ for word in "$@"; do
 done
 [ ${#words[@]} -gt 0 ] || words=(ci)
 case ${words[0]} in
-ci) words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz) ;;
+ci)
+	fidelity=short
+	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.
