@@ -285,6 +285,8 @@ static int finish(struct builder *b)
 		err = plan_out_table(b->out, b->window_arrivals, head->nr_windows * sizeof(*b->window_arrivals),
 				     &head->windows_at);
 	if (!err)
+		err = plan_out_table(b->out, b->facts, sizeof(*b->facts), &head->facts_at);
+	if (!err)
 		err = plan_out_finish(b->out, head, &plan->fd);
 	if (err)
 		return err;

@@ -4,8 +4,8 @@
  *
  * A plan is one file: a header page, chunks of 16-byte operations, and tables behind them. Positions count
  * operations (16 bytes) from the start of the file. Each thread's stream is a chain of chunks, the last
- * operation of each being PLAN_JUMP. Both sides are built together and the file never outlives them by more
- * than a cache entry, so its version is all the compatibility there is. Fixed width, no functions.
+ * operation of each being PLAN_JUMP. Both sides are built together, and a plan that is kept beside its tape counts only
+ * for the very program that made it, so its version is all the compatibility there is. Fixed width, no functions.
  */
 #ifndef HEAPTAPE_REPLAY_PLAN_FILE_H
 #define HEAPTAPE_REPLAY_PLAN_FILE_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x6e616c7065706168ull /* "hapeplan" */
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2
 
 #define PLAN_OP_NBYTES 16
 #define PLAN_HEADER_OPS 256  /* the header's page, in operations */
@@ -120,7 +120,8 @@ struct plan_header {
 	uint64_t nr_ops;
 	uint64_t nr_calls[PLAN_CALL_NR]; /* by kind */
 	uint64_t nr_new_aligned, nr_sized_deletes;
-	uint64_t threads_at, checkpoints_at, windows_at; /* byte offsets of the tables */
+	uint64_t threads_at, checkpoints_at, windows_at, facts_at; /* byte offsets of the tables */
+	uint64_t key;            /* of a kept plan: what it was made of (plan_cache.c) */
 	uint64_t file_nbytes;
 };
 

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "message.h"
+#include "replay/plan_cache.h"
 #include "replay/replay.h"
 #include "report/replay_table.h"
 #include "tape_open.h"
@@ -21,7 +22,7 @@ struct replay_args {
 	const char *path;
 	struct plan_opts plan;
 	struct replay_opts replay;
-	bool json, force;
+	bool json, force, keep_plan;
 	uint64_t *at_ns;
 	struct tested *tested;
 	size_t nr_tested;
@@ -59,13 +60,16 @@ static const struct command_option options[] = {
 	  "numbers from addresses: jemalloc purges by them. random: as programs are started." },
 	{ "at", 0, "T[,T...]",
 	  "Measure at these moments of tape time (90s, 5m) too, beside the 200 that are spread evenly." },
+	{ "plan-cache", 0, "on|off",
+	  "Keep the compiled plan beside the tape, as FILE.plan, and take it from there the next time (default on)." },
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
 	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free." },
 	{ NULL, 0, NULL, NULL },
 };
 
 enum { INDEX_ORDER = 1, INDEX_PACE, INDEX_CLOCK, INDEX_TOUCH, INDEX_PLACEMENT, INDEX_SKEW, INDEX_REPEAT, INDEX_LATENCY,
-       INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT, INDEX_AT };
+       INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT, INDEX_AT,
+       INDEX_PLAN_CACHE };
 
 /* Index of value in a NULL-ended list, or -1. */
 static int choose(const char *value, const char *const *list)
@@ -182,6 +186,11 @@ static bool set_option(struct replay_args *args, int index, const char *value)
 		if (parse_count(value, &n) || !n || n > 1000)
 			return false;
 		args->replay.repeat = (unsigned)n;
+		return true;
+	case INDEX_PLAN_CACHE:
+		if (!set_choice(&i, value, (const char *const[]){ "on", "off", NULL }))
+			return false;
+		args->keep_plan = i == 0;
 		return true;
 	case INDEX_AT: return add_moments(args, value);
 	case INDEX_VERIFY: args->replay.verify = true; return true;
@@ -366,21 +375,61 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 	return err || failed ? EXIT_FAILED : EXIT_DONE;
 }
 
+static void tell_kept(const struct replay_args *args, const struct plan *plan, int err)
+{
+	char nbytes[HUMAN_MAX];
+
+	if (!err)
+		message_info("the compiled plan is kept in %s.plan (%s); --plan-cache off keeps none", args->path,
+			     human_nbytes(nbytes, plan->head.file_nbytes));
+	else if (err == -EEXIST)
+		message_warn("%s.plan is no plan of heaptape's and stays as it is; the plan is not kept", args->path);
+	else if (err != -ENOENT)
+		message_verbose("the plan is not kept beside the tape: %s", strerror(-err));
+}
+
+/* The plan that is kept beside the tape, or a new one. *new_ret: one that can be kept. */
+static int get_plan(struct replay_args *args, struct tape_reader *r, struct plan *plan, bool *new_ret)
+{
+	char *dir = args->keep_plan ? plan_cache_dir(args->path) : NULL;
+	int err = args->keep_plan ? plan_cache_load(args->path, &args->plan, plan) : -ENOENT;
+
+	if (!err)
+		message_verbose("the plan is taken from %s.plan", args->path);
+	if (err) {
+		args->plan.dir = dir;
+		err = plan_build(r, &args->plan, plan);
+		if (dir && (err == -ENOSPC || err == -EACCES || err == -EROFS || err == -EDQUOT)) {
+			/* Where nothing is kept there may be room. */
+			free(dir);
+			args->plan.dir = dir = NULL;
+			err = plan_build(r, &args->plan, plan);
+		}
+		message_progress(NULL);
+		*new_ret = !err && dir;
+	}
+	free(dir);
+	return err;
+}
+
 static int replay_tape(struct replay_args *args)
 {
 	struct plan plan = { .fd = -1 };
+	bool is_new = false;
 	int status;
 	struct tape_reader *r = tape_open(args->path, false);
 	if (!r)
 		return EXIT_FAILED;
-	int err = plan_build(r, &args->plan, &plan);
-	message_progress(NULL);
+	int err = get_plan(args, r, &plan, &is_new);
 	if (err)
 		status = explain_plan_error(args, r, err);
 	else if (refuse_memory(args, &plan))
 		status = EXIT_FAILED;
-	else
+	else {
+		if (is_new)
+			tell_kept(args, &plan, plan_cache_keep(args->path, &args->plan, &plan));
 		status = replay_plan(args, r, &plan);
+	}
 	tape_warn_incomplete(args->path, r);
 	plan_free(&plan);
 	tape_reader_close(r);
@@ -391,7 +440,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 {
 	char player[PATH_MAX + 64];
 	struct replay_args args = {
-		.plan = { .progress = show_planning },
+		.plan = { .progress = show_planning }, .keep_plan = true,
 		.replay = { .clock_tape = true, .layout_fixed = true, .repeat = 1, .progress = show_run, .player = player },
 	};
 	int status = parse_args(cmd, &args, argc, argv);

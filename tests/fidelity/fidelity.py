@@ -119,7 +119,7 @@ def replay(args, workload, tape, info, points, allocators):
     start = info['start_unix_ns']
     at = [max(int(t * 1e9) - int(start), 1) for _, _, t in points]
     cmd = [args.heaptape, 'replay', tape, '--json', '--at', ','.join(f'{ns / 1e9:.9f}s' for ns in at)]
-    cmd += args.replay_options.split()
+    cmd += ['--plan-cache', 'off'] + args.replay_options.split()
     for a in allocators:
         cmd += ['--alloc', a]
     out = subprocess.run(cmd, capture_output=True, text=True)

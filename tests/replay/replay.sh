@@ -144,6 +144,56 @@ test_clock() {
 	is "--layout random is said" 'd["layout"] == "random"'
 }
 
+# A plan is kept beside its tape, used again, and made anew whenever it would be another one.
+test_plan_cache() {
+	local kept="$TMP/kept.tape"
+	cp "$TMP/small.tape" "$kept"
+	run replay "$kept" --json --alloc glibc
+	check "the plan is kept, and said so" grep -q "kept in .*kept.tape.plan" "$TMP/err"
+	cp "$TMP/out" "$TMP/first"
+	run replay -v "$kept" --json --alloc glibc
+	check "and taken the next time" grep -q "taken from .*kept.tape.plan" "$TMP/err"
+	check "with the same facts and checkpoints" cmp <(json "$TMP/out" '(d["plan"], [(p["ns"], p["live"]) for p in d["results"][0]["timeline"]])') \
+		<(json "$TMP/first" '(d["plan"], [(p["ns"], p["live"]) for p in d["results"][0]["timeline"]])')
+	for other in "--touch none" "--skew 5ms" "--order strict" "--at 1ms"; do
+		run replay -v "$kept" --json --alloc glibc $other
+		check "not with $other" grep -q "kept in .*kept.tape.plan" "$TMP/err"
+	done
+	cp "$TMP/threads.tape" "$kept"
+	run replay -v "$kept" --json --alloc glibc
+	check "not for another tape of that name" grep -q "kept in .*kept.tape.plan" "$TMP/err"
+	chmod g+w "$kept.plan"
+	run replay -v "$kept" --json --alloc glibc
+	check "not if others may write to it" grep -q "kept in .*kept.tape.plan" "$TMP/err"
+	truncate -s -100 "$kept.plan"
+	run replay -v "$kept" --json --alloc glibc
+	check "not if a part of it is missing" grep -q "kept in .*kept.tape.plan" "$TMP/err"
+	echo mine >"$kept.plan"
+	run replay "$kept" --json --alloc glibc
+	check "what is no plan stays as it is" [ "$status$(cat "$kept.plan")" = 0mine ]
+	check "and that is said" grep -q "is no plan of heaptape's" "$TMP/err"
+	rm "$kept.plan"
+	run replay "$kept" --json --alloc glibc --plan-cache off
+	check "--plan-cache off keeps none" [ ! -e "$kept.plan" ]
+}
+
+test_at() {
+	run replay "$TMP/small.tape" --json --alloc glibc --at 1ms,3ms,900s
+	is "--at measures at those moments that the tape has" '{1000000, 3000000} <= set(p["ns"] for p in d["results"][0]["timeline"]) and len(d["results"][0]["timeline"]) == 202'
+	is "in order" '[p["ns"] for p in d["results"][0]["timeline"]] == sorted(p["ns"] for p in d["results"][0]["timeline"])'
+	refused "a moment that is no time" 2 "--at 1s,x" replay "$TMP/small.tape" --at 1s,x
+}
+
+test_verdicts() {
+	run replay "$TMP/small.tape" --json --alloc glibc --alloc "$allocators/alloc_bump.so" --repeat 5
+	is "one result is the reference" '[r["verdicts"]["peak_resident"]["verdict"] for r in d["results"]][0] == "reference"'
+	is "an allocator that gives nothing back differs, after 5 runs" 'd["results"][1]["verdicts"]["peak_resident"]["verdict"] == "differs" and d["results"][1]["verdicts"]["peak_resident"]["p"] < 0.05'
+	run replay "$TMP/small.tape" --json --alloc glibc --alloc glibc,MALLOC_ARENA_MAX=8 --repeat 5
+	is "the same allocator twice: no difference in memory" 'd["results"][1]["verdicts"]["peak_resident"]["verdict"] == "no difference shown"'
+	run replay "$TMP/small.tape" --json --alloc glibc --alloc "$allocators/alloc_bump.so" --repeat 2
+	is "two runs are too few" 'd["results"][1]["verdicts"]["peak_resident"]["verdict"] == "too few runs"'
+}
+
 test_unprivileged() {
 	if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
 		skip "as nobody, without any capability" "needs root and setpriv to become somebody else"
@@ -173,4 +223,7 @@ test_refusals
 test_memory_limit
 test_pace
 test_clock
+test_plan_cache
+test_at
+test_verdicts
 test_unprivileged
