@@ -287,10 +287,10 @@ static bool failed(struct session *s, const char *what, int err)
 	return false;
 }
 
-static bool split_now(struct session *s, struct split *split)
+static bool split_now(struct session *s, struct split *split, struct size_classes *classes)
 {
 	uint64_t overlap;
-	int err = measure_split(s->l, &s->heap, s->pagemap_fd, s->plan->head.nr_slots, split,
+	int err = measure_split(s->l, &s->heap, s->pagemap_fd, s->plan->head.nr_slots, split, classes,
 				&s->res->split_kernel_nbytes, &overlap);
 	if (err == -EINVAL) {
 		run_error_set(&s->res->error, "overlap", "two live objects overlap at 0x%llx", (unsigned long long)overlap);
@@ -310,9 +310,9 @@ static bool measure_full(struct session *s, uint32_t i)
 			return failed(s, "the pages", err);
 	}
 	s->res->has_split = true;
-	if (peak && !split_now(s, &s->res->peak_split))
+	if (peak && !split_now(s, &s->res->peak_split, &s->res->peak_classes))
 		return false;
-	return !last || split_now(s, &s->res->end_split);
+	return !last || split_now(s, &s->res->end_split, &s->res->end_classes);
 }
 
 static void move_clock(struct session *s, uint32_t i)
@@ -552,5 +552,7 @@ void run_result_free(struct run_result *res)
 {
 	free(res->resident);
 	free(res->output);
+	free(res->end_classes.list);
+	free(res->peak_classes.list);
 	*res = (struct run_result){ 0 };
 }

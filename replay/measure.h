@@ -17,6 +17,7 @@
 #include "formats/heap.h"
 #include "replay/tested.h"
 #include "replay/hist.h"
+#include "replay/measure_split.h"
 #include "replay/launch.h"
 #include "replay/plan.h"
 
@@ -40,6 +41,7 @@ struct run_result {
 	uint64_t *resident;                   /* by checkpoint */
 	bool has_split;                       /* measuring runs */
 	struct split end_split, peak_split;   /* peak: at the checkpoint with most live bytes */
+	struct size_classes end_classes, peak_classes;
 	bool has_usable;                      /* the object that defines malloc tells usable sizes */
 	uint64_t split_kernel_nbytes;         /* resident bytes of the same mappings, as the kernel counts them */
 	uint32_t nr_foreign_threads;          /* most threads seen that are not the plan's */

@@ -143,7 +143,7 @@ static void count_absent(const struct split_object *objs, size_t nr_objs, const 
 }
 
 int measure_split(const struct launched *l, const struct mappings *heap, int pagemap_fd, uint32_t nr_slots,
-		  struct split *split_ret, uint64_t *kernel_ret, uint64_t *overlap_ret)
+		  struct split *split_ret, struct size_classes *classes_ret, uint64_t *kernel_ret, uint64_t *overlap_ret)
 {
 	struct split_object *objs = NULL;
 	struct split_range *ranges = calloc(heap->nr + 1, sizeof(*ranges));
@@ -155,6 +155,8 @@ int measure_split(const struct launched *l, const struct mappings *heap, int pag
 		err = split_compute(objs, nr_objs, ranges, nr_ranges, PAGE, split_ret, overlap_ret);
 	if (!err)
 		count_absent(objs, nr_objs, heap, split_ret);
+	if (!err)
+		err = size_classes_compute(objs, nr_objs, PAGE, &classes_ret->list, &classes_ret->nr);
 	free_ranges(ranges, nr_ranges);
 	free(objs);
 	return err;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "replay/tested.h"
 #include "replay/measure.h"
@@ -121,6 +122,8 @@ struct replay_report {
 };
 /* The JSON text, to be freed; NULL if memory ran out. */
 char *replay_json(const struct replay_report *r);
+/* result_csv.c */
+void replay_csv(const struct replay_report *rep, FILE *out);
 const char *plan_order_name(unsigned order);
 const char *plan_touch_name(unsigned touch);
 const char *plan_placement_name(unsigned placement);

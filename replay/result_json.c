@@ -73,6 +73,23 @@ static void add_split(cJSON *to, const char *key, const struct run_result *m, co
 	add_u64(o, "outside", s->outside);
 }
 
+/* occupancy: how full the pages are on which objects of this size lie, with objects of all sizes. */
+static void add_classes(cJSON *to, const char *key, const struct size_classes *classes)
+{
+	cJSON *list = cJSON_AddArrayToObject(to, key);
+	for (size_t i = 0; i < classes->nr; i++) {
+		const struct size_class *c = &classes->list[i];
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddItemToArray(list, o);
+		add_u64(o, "size", c->usable);
+		add_u64(o, "objects", c->nr);
+		add_u64(o, "requested", c->requested);
+		add_u64(o, "usable", c->given);
+		add_u64(o, "pages", c->pages_nbytes);
+		cJSON_AddNumberToObject(o, "occupancy", c->pages_nbytes ? (double)c->pages_used / (double)c->pages_nbytes : 0);
+	}
+}
+
 static void add_figures(cJSON *to, const char *key, const struct figures *f)
 {
 	cJSON *o = cJSON_AddObjectToObject(to, key);
@@ -188,18 +205,26 @@ static void add_verdicts(cJSON *to, const struct replay_result *r)
 	}
 }
 
+static double events_per_s(const struct replay_report *rep, const struct replay_result *r)
+{
+	return r->wall_ns.median ? 1e9 * (double)rep->plan->facts.nr_planned / (double)r->wall_ns.median : 0;
+}
+
 static void add_figures_of_result(cJSON *o, const struct replay_report *rep, const struct replay_result *r)
 {
 	const struct run_result *m = &r->measured;
 	add_u64(o, "events", rep->plan->facts.nr_planned);
 	add_u64(o, "wall_ns", r->wall_ns.median);
 	add_u64(o, "cpu_ns", r->cpu_ns.median);
+	cJSON_AddNumberToObject(o, "events_per_s", events_per_s(rep, r));
 	add_u64(o, "peak_resident", m->peak_resident);
 	add_u64(o, "end_resident", m->end_resident);
 	add_u64(o, "process_resident", m->process_resident);
 	add_u64(o, "process_anon", m->process_anon);
 	add_split(o, "end_split", m, &m->end_split);
 	add_split(o, "peak_split", m, &m->peak_split);
+	add_classes(o, "end_size_classes", &m->end_classes);
+	add_classes(o, "peak_size_classes", &m->peak_classes);
 	add_u64(o, "page_faults", r->page_faults.median);
 	add_u64(o, "not_applicable", not_applicable(&rep->plan->facts));
 	cJSON_AddBoolToObject(o, "verified", r->verified);

@@ -22,7 +22,7 @@ struct replay_args {
 	const char *path;
 	struct plan_opts plan;
 	struct replay_opts replay;
-	bool json, force, keep_plan;
+	bool json, csv, force, keep_plan;
 	uint64_t *at_ns;
 	struct tested *tested;
 	size_t nr_tested;
@@ -62,6 +62,7 @@ static const struct command_option options[] = {
 	  "Measure at these moments of tape time (90s, 5m) too, beside the 200 that are spread evenly." },
 	{ "plan-cache", 0, "on|off",
 	  "Keep the compiled plan beside the tape, as FILE.plan, and take it from there the next time (default on)." },
+	{ "csv", 0, NULL, "Print results as comma separated values, a line an allocator." },
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
 	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free." },
 	{ NULL, 0, NULL, NULL },
@@ -69,7 +70,7 @@ static const struct command_option options[] = {
 
 enum { INDEX_ORDER = 1, INDEX_PACE, INDEX_CLOCK, INDEX_TOUCH, INDEX_PLACEMENT, INDEX_SKEW, INDEX_REPEAT, INDEX_LATENCY,
        INDEX_VERIFY, INDEX_TIMEOUT, INDEX_LAYOUT, INDEX_AT,
-       INDEX_PLAN_CACHE };
+       INDEX_PLAN_CACHE, INDEX_CSV };
 
 /* Index of value in a NULL-ended list, or -1. */
 static int choose(const char *value, const char *const *list)
@@ -193,6 +194,7 @@ static bool set_option(struct replay_args *args, int index, const char *value)
 		args->keep_plan = i == 0;
 		return true;
 	case INDEX_AT: return add_moments(args, value);
+	case INDEX_CSV: args->csv = true; return true;
 	case INDEX_VERIFY: args->replay.verify = true; return true;
 	default: return false;
 	}
@@ -319,6 +321,10 @@ static int explain_plan_error(const struct replay_args *args, const struct tape_
 
 static int print_report(const struct replay_args *args, const struct replay_report *report)
 {
+	if (args->csv) {
+		replay_csv(report, stdout);
+		return 0;
+	}
 	if (!args->json) {
 		replay_table_print(report, stdout);
 		return 0;

@@ -46,6 +46,8 @@ test_json() {
 	is "and in each result" 'all({"allocator","events","wall_ns","cpu_ns","peak_resident","end_resident","process_resident","end_split","page_faults","not_applicable","timeline"} <= set(r) for r in d["results"])'
 	is "and of the allocator" 'all({"name","path","build_id","settings"} <= set(r["allocator"]) for r in d["results"])'
 	is "the parts of the split add up to what is resident" 'all(sum(r["end_split"][k] for k in ("requested","internal","holes","retained","metadata")) == r["end_split"]["resident"] for r in d["results"])'
+	is "size classes hold all that lives" 'all(sum(c["requested"] for c in r["end_size_classes"]) == d["plan"]["live_at_end"] for r in d["results"])'
+	is "pages are never more than full" 'all(0 < c["occupancy"] <= 1 for r in d["results"] for c in r["peak_size_classes"] if c["usable"])'
 	is "settings are told" 'd["results"][1]["allocator"]["settings"] == {"MALLOC_ARENA_MAX": "1"}'
 	is "no event is missing" 'all(r["events"] == 40000 for r in d["results"])'
 	is "every object was verified" 'all(r["verified"] for r in d["results"])'
@@ -177,6 +179,16 @@ test_plan_cache() {
 	check "--plan-cache off keeps none" [ ! -e "$kept.plan" ]
 }
 
+test_csv() {
+	run replay "$TMP/small.tape" --csv --alloc glibc --alloc "$allocators/alloc_null.so"
+	check "CSV: as many fields in each line as names" /usr/bin/python3 -c '
+import csv, sys
+lines = list(csv.reader(open(sys.argv[1])))
+assert len(lines) == 3 and all(len(line) == len(lines[0]) for line in lines), lines
+row = dict(zip(lines[0], lines[1]))
+assert int(row["peak_resident"]) > 0 and row["error"] == "" and lines[2][2] != "", row' "$TMP/out"
+}
+
 test_at() {
 	run replay "$TMP/small.tape" --json --alloc glibc --at 1ms,3ms,900s
 	is "--at measures at those moments that the tape has" '{1000000, 3000000} <= set(p["ns"] for p in d["results"][0]["timeline"]) and len(d["results"][0]["timeline"]) == 202'
@@ -224,6 +236,7 @@ test_memory_limit
 test_pace
 test_clock
 test_plan_cache
+test_csv
 test_at
 test_verdicts
 test_unprivileged
