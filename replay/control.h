@@ -28,6 +28,7 @@ enum control_flag {
 	CONTROL_LATENCY = 4, /* time of each call into histograms */
 	CONTROL_CLOCK_TAPE = 8,
 	CONTROL_PIN = 16,    /* execute PLAN_CPU */
+	CONTROL_STEER = 64,  /* execute PLAN_STEER: the allocator is the one that was steered */
 	CONTROL_MACHINE = 32, /* answer questions about CPUs with the recorded machine's figures */
 };
 

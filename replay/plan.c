@@ -112,7 +112,7 @@ static void plan_event(struct builder *b, const struct tape_event *ev)
 	case TAPE_THREAD_NAME: builder_thread_name(b, ev); break;
 	case TAPE_THREAD_EXIT: builder_thread_exit(b, ev); break;
 	case TAPE_RSS: plan_rss(b, ev); break;
-	case TAPE_STEER: b->facts->nr_steers++; break;
+	case TAPE_STEER: builder_steer(b, ev); break;
 	case TAPE_FAULT:
 		if (b->touch)
 			builder_fault(b, ev);

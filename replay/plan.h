@@ -48,7 +48,7 @@ struct plan_facts {
 	uint64_t nr_unknown_frees; /* left out */
 	uint64_t nr_unknown_reallocs; /* played as malloc */
 	uint64_t nr_implied_frees; /* added */
-	uint64_t nr_steers;        /* left out */
+	uint64_t nr_steers, nr_steers_planned; /* planned: played on the allocator that they were made for */
 	uint64_t nr_own_calls;     /* the thread library's, left out: its callocs, and frees of those blocks */
 	bool own_calls_assumed;
 	uint64_t nr_execs;

@@ -130,6 +130,7 @@ void builder_wait(struct builder *b, struct thread *th, const struct op_ref *ref
 /* plan_objects.c: one event each, the time of which builder_advance has seen. */
 void builder_call(struct builder *b, const struct tape_event *ev);
 void builder_give_up(struct builder *b, const struct tape_event *ev);
+void builder_steer(struct builder *b, const struct tape_event *ev);
 void builder_fault(struct builder *b, const struct tape_event *ev); /* only with b->touch */
 /* The same for one of a keyframe, which is no call of its thread. */
 void builder_kept(struct builder *b, const struct tape_event *ev);

@@ -54,7 +54,17 @@ enum plan_kind {
 	PLAN_EXIT = 22,       /* the thread ends here */
 	PLAN_END = 23,        /* the stream ends; the thread lives on to the end of the replay */
 	PLAN_JUMP = 24,       /* arg: position of the next chunk, slot: operations in it */
-	PLAN_KIND_NR = 25,
+	PLAN_STEER = 25,      /* slot: enum plan_steer, number and arg: as plan_steer.c has them; see player_steer.c */
+	PLAN_KIND_NR = 26,
+};
+
+/* Calls that steer an allocator, executed only where CONTROL_STEER is set. */
+enum plan_steer {
+	PLAN_STEER_MALLOPT, PLAN_STEER_MALLOC_TRIM, PLAN_STEER_MI_COLLECT, PLAN_STEER_MI_OPTION_SET,
+	PLAN_STEER_MI_OPTION_SET_DEFAULT, PLAN_STEER_MI_OPTION_SET_ENABLED, PLAN_STEER_MI_OPTION_SET_ENABLED_DEFAULT,
+	PLAN_STEER_MI_OPTION_ENABLE, PLAN_STEER_MI_OPTION_DISABLE, PLAN_STEER_RELEASE_FREE_MEMORY,
+	PLAN_STEER_RELEASE_TO_SYSTEM, PLAN_STEER_TCACHE_FLUSH, PLAN_STEER_ARENA_PURGE, PLAN_STEER_ARENA_DECAY,
+	PLAN_STEER_NR,
 };
 
 enum plan_flag {
@@ -73,7 +83,7 @@ struct plan_op {
 	uint8_t kind;  /* enum plan_kind */
 	uint8_t flags; /* enum plan_flag */
 	uint8_t align_log2;
-	uint8_t reserved;
+	int8_t number; /* PLAN_STEER */
 	uint32_t slot;
 	uint64_t arg; /* calls: size in bytes */
 };

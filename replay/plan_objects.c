@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "replay/plan_build.h"
+#include "replay/plan_steer.h"
 
 #define SMALL_NBYTES (32u << 10) /* objects up to this are written whole: programs hardly leave pages of them untouched */
 
@@ -359,6 +360,24 @@ void builder_fault(struct builder *b, const struct tape_event *ev)
 		th->touch_next = page + 1;
 		use_object(b, th, slot);
 	}
+	if (b->strict)
+		b->prev = builder_last_ref(th);
+	b->last = th;
+}
+
+void builder_steer(struct builder *b, const struct tape_event *ev)
+{
+	const char *text = tape_reader_string(b->reader, (uint32_t)ev->arg);
+	struct plan_op op;
+	b->facts->nr_steers++;
+	if (!text || !plan_steer(text, ev->addr, ev->size, &op))
+		return;
+	struct thread *th = builder_thread(b, ev->tid, ev->ns);
+	if (!th)
+		return;
+	b->facts->nr_steers_planned++;
+	builder_prelude(b, th, ev->ns, ev->cpu);
+	builder_emit(b, th, &op);
 	if (b->strict)
 		b->prev = builder_last_ref(th);
 	b->last = th;

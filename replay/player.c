@@ -149,6 +149,7 @@ int main(void)
 	}
 	initialise_allocator();
 	player_calls_resolve();
+	player_steer_resolve();
 	struct control_thread *self = &player.threads[0];
 	atomic_store(&self->ktid, (int32_t)getpid());
 	atomic_store(&self->state, CONTROL_THREAD_RUNS);

@@ -71,6 +71,10 @@ void player_call_death(const struct plan_op *op, void *addr);
 /* NULL unless the object that defines malloc defines it too. */
 extern size_t (*player_usable_size)(void *addr);
 
+/* player_steer.c: nothing for an allocator that was not steered, or lacks the function. */
+void player_steer_resolve(void);
+void player_steer(const struct plan_op *op);
+
 /* player_wait.c */
 void gate_wait(struct control_gate *gate, uint32_t need);
 /* The gate's only writer sets a new value; wakes whom it concerns. */

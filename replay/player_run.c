@@ -260,6 +260,7 @@ static bool other_operation(struct run *r, const struct plan_op *op)
 	switch (op->kind) {
 	case PLAN_TOUCH: touch_later(op); break;
 	case PLAN_TIME: pass_time(r, op); break;
+	case PLAN_STEER: player_steer(op); break;
 	case PLAN_CPU: player_move(op->slot); break;
 	case PLAN_ENTER:
 		if (op->slot > 1)

@@ -105,14 +105,16 @@ static int make_env(const struct tested *a, uint32_t nr_cpus, char ***env_ret, c
 }
 
 static int run_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-		    const struct tested *a, uint32_t flags, const char *what, struct run_result *res)
+		    const struct replay_result *r, uint32_t flags, const char *what, struct run_result *res)
 {
+	const struct tested *a = r->tested;
 	struct progress progress = { opts, a->label, what };
 	char **env, arena_max[64];
 	int err = make_env(a, map->nr_told ? map->nr_told : map->nr_here, &env, arena_max, sizeof(arena_max));
 	if (err)
 		return err;
 	flags |= opts->clock_tape ? CONTROL_CLOCK_TAPE : 0;
+	flags |= r->is_steered ? CONTROL_STEER : 0;
 	flags |= map->nr_told ? CONTROL_MACHINE : 0;
 	flags |= plan->head.placement != PLAN_PLACE_OFF ? CONTROL_PIN : 0;
 	struct measure_opts m = {
@@ -147,7 +149,7 @@ static int run_aside(const struct plan *plan, const struct cpu_map *map, const s
 		     struct replay_result *r, uint32_t flags, const char *what)
 {
 	struct run_result *run = calloc(1, sizeof(*run)); /* histograms are too large for a stack */
-	int err = run ? run_once(plan, map, opts, r->tested, flags, what, run) : -ENOMEM;
+	int err = run ? run_once(plan, map, opts, r, flags, what, run) : -ENOMEM;
 	if (!err && run->error.kind)
 		r->error = run->error;
 	else if (!err && flags & CONTROL_LATENCY)
@@ -167,7 +169,7 @@ static int measure_allocator(const struct plan *plan, const struct cpu_map *map,
 	if (opts->verify)
 		err = run_aside(plan, map, opts, r, CONTROL_VERIFY, "verifying");
 	if (!err && !r->error.kind) {
-		err = run_once(plan, map, opts, r->tested, CONTROL_USABLE, "measuring", &r->measured);
+		err = run_once(plan, map, opts, r, CONTROL_USABLE, "measuring", &r->measured);
 		r->error = r->measured.error;
 	}
 	r->timed = calloc(opts->repeat ? opts->repeat : 1, sizeof(*r->timed));
@@ -177,7 +179,7 @@ static int measure_allocator(const struct plan *plan, const struct cpu_map *map,
 static int time_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
 			  struct replay_result *r)
 {
-	int err = run_once(plan, map, opts, r->tested, 0, "timing", &r->timed[r->nr_timed]);
+	int err = run_once(plan, map, opts, r, 0, "timing", &r->timed[r->nr_timed]);
 	r->error = r->timed[r->nr_timed++].error;
 	return err;
 }

@@ -74,6 +74,7 @@ enum latency_q { LATENCY_P50, LATENCY_P99, LATENCY_P999, LATENCY_MAX, LATENCY_NR
 struct replay_result {
 	const struct tested *tested;
 	bool is_recorded;     /* the allocator that the tape was made with */
+	bool is_steered;      /* the same, with whatever settings: calls that steer it are played */
 	struct run_error error;
 	struct run_result measured;
 	struct run_result *timed; /* nr_timed */

@@ -58,11 +58,16 @@ static int warn_content(const struct plan *plan, struct text_list *to)
 	if (plan->head.touch == PLAN_TOUCHING_FAULTS && !f->nr_faults)
 		err |= text_list_add(to, "the tape has no page faults: all memory is taken to have been touched, "
 					 "calloc's too");
-	if (f->nr_steers)
+	if (f->nr_steers_planned)
 		err |= text_list_add(to,
-				     "%" PRIu64 " calls that steer the recorded allocator (mallctl, malloc_trim ...) "
-				     "are left out",
-				     f->nr_steers);
+				     "%" PRIu64 " calls that steer the recorded allocator (malloc_trim, mallopt ...) are "
+				     "played on it alone",
+				     f->nr_steers_planned);
+	if (f->nr_steers > f->nr_steers_planned)
+		err |= text_list_add(to,
+				     "%" PRIu64 " calls that steer or ask the recorded allocator by values that are not on "
+				     "the tape (mallctl ...) are left out",
+				     f->nr_steers - f->nr_steers_planned);
 	if (f->own_calls_assumed)
 		err |= text_list_add(to,
 				     "%" PRIu64 " calls were taken for the thread library's own by their size alone "

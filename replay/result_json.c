@@ -170,9 +170,9 @@ static void add_timeline(cJSON *to, const struct plan *plan, const struct run_re
 	}
 }
 
-static uint64_t not_applicable(const struct plan_facts *f)
+static uint64_t not_applicable(const struct plan_facts *f, const struct replay_result *r)
 {
-	return f->nr_unknown_frees + f->nr_steers;
+	return f->nr_unknown_frees + f->nr_steers - (r->is_steered ? f->nr_steers_planned : 0);
 }
 
 static void add_fidelity(cJSON *to, const struct replay_result *r)
@@ -226,7 +226,7 @@ static void add_figures_of_result(cJSON *o, const struct replay_report *rep, con
 	add_classes(o, "end_size_classes", &m->end_classes);
 	add_classes(o, "peak_size_classes", &m->peak_classes);
 	add_u64(o, "page_faults", r->page_faults.median);
-	add_u64(o, "not_applicable", not_applicable(&rep->plan->facts));
+	add_u64(o, "not_applicable", not_applicable(&rep->plan->facts, r));
 	cJSON_AddBoolToObject(o, "verified", r->verified);
 	add_fidelity(o, r);
 	add_latency(o, r);
@@ -281,6 +281,7 @@ static void add_plan(cJSON *to, const struct plan *plan)
 	add_u64(o, "unknown_reallocs", f->nr_unknown_reallocs);
 	add_u64(o, "implied_frees", f->nr_implied_frees);
 	add_u64(o, "steers", f->nr_steers);
+	add_u64(o, "steers_played", f->nr_steers_planned);
 	add_u64(o, "thread_library_calls", f->nr_own_calls);
 	add_u64(o, "lost", f->nr_lost);
 	add_u64(o, "kept_objects", f->nr_kept);

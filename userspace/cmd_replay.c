@@ -284,11 +284,10 @@ static int take_recorded_settings(const struct tape_reader *r, struct tested *t)
 	return 0;
 }
 
-/* With other settings it is another allocator. */
-static bool is_recorded(const struct tape_reader *r, const struct plan *plan, const struct tested *t)
+static bool is_steered(const struct tape_reader *r, const struct plan *plan, const struct tested *t)
 {
 	const struct tape_allocator *a = tape_reader_allocator(r, plan->facts.recorded_alloc);
-	return a && !t->nr_settings && (!strcmp(a->name, t->name) || (*a->build_id && !strcmp(a->build_id, t->build_id)));
+	return a && (!strcmp(a->name, t->name) || (*a->build_id && !strcmp(a->build_id, t->build_id)));
 }
 
 /* ---- the verb ---- */
@@ -357,7 +356,9 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 		err = replay_warn_layout(&args->replay, &warnings);
 	for (size_t i = 0; i < args->nr_tested && !err; i++) {
 		results[i].tested = &args->tested[i];
-		results[i].is_recorded = is_recorded(r, plan, &args->tested[i]);
+		results[i].is_steered = is_steered(r, plan, &args->tested[i]);
+		/* With other settings it is another allocator. */
+		results[i].is_recorded = results[i].is_steered && !args->tested[i].nr_settings;
 		if (results[i].is_recorded)
 			err = take_recorded_settings(r, &args->tested[i]);
 	}

@@ -5,7 +5,7 @@
  * single: one thread. small: the same with small objects only. threads: all live throughout, a tenth of the frees
  * across. pass: one thread makes what the other frees. short: threads that come and go. idle: threads that make a
  * few objects each. large: large objects with page faults. plain: threads in turn. huge, growing: more memory than there may be. decay: a burst, then a
- * quiet minute. lost: plain, with a loss.
+ * quiet minute. lost: plain, with a loss. trim: all is freed but what lies on top, then malloc_trim.
  */
 #include "tape_maker.h"
 
@@ -139,6 +139,25 @@ static void make_decay(struct maker *m, const struct wish *w)
 		maker_step(m, MAKER_PID, 10, 0);
 }
 
+/* 64 MiB in small blocks; glibc gives them back only because it is told to. Two calls behind it cannot be played. */
+static void make_trim(struct maker *m, const struct wish *w)
+{
+	uint32_t trim, ask, arena;
+	(void)w;
+	tape_writer_string(m->w, "malloc_trim", &trim);
+	tape_writer_string(m->w, "mallctl:epoch", &ask);
+	tape_writer_string(m->w, "mi_heap_delete", &arena);
+	for (int i = 0; i < 16384; i++)
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 4000, 0);
+	while (m->nr > 1)
+		maker_free(m, MAKER_PID, m->nr - 2);
+	maker_event(m, (struct tape_event){ .kind = TAPE_STEER, .tid = MAKER_PID, .arg = trim });
+	maker_event(m, (struct tape_event){ .kind = TAPE_STEER, .tid = MAKER_PID, .arg = ask });
+	maker_event(m, (struct tape_event){ .kind = TAPE_STEER, .tid = MAKER_PID, .arg = arena });
+	for (int i = 0; i < 10; i++)
+		maker_birth(m, MAKER_PID, TAPE_MALLOC, 100, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -147,7 +166,8 @@ int main(int argc, char **argv)
 	} words[] = { { "single", make_single }, { "small", make_small }, { "threads", make_threads }, { "pass", make_pass },
 		      { "short", make_short },	 { "idle", make_idle },	      { "large", make_large },
 		      { "plain", make_plain },	 { "huge", make_huge },	      { "growing", make_growing },
-		      { "decay", make_decay },	 { "lost", make_lost } };
+		      { "decay", make_decay },	 { "lost", make_lost },
+		      { "trim", make_trim } };
 	uint64_t numbers[4] = { 100000, 1000, 4, 1 };
 	for (int i = 3; i < argc && i < 7; i++)
 		numbers[i - 3] = strtoull(argv[i], NULL, 0);
@@ -163,7 +183,7 @@ int main(int argc, char **argv)
 		maker_close(&m);
 		return 0;
 	}
-	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large|plain|huge|growing|decay|lost\n"
+	fprintf(stderr, "usage: make_tape FILE single|small|threads|pass|short|idle|large|plain|huge|growing|decay|lost|trim\n"
 			"                 [EVENTS [LIVE [THREADS [SEED]]]]\n");
 	return 2;
 }

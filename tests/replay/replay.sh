@@ -189,6 +189,14 @@ row = dict(zip(lines[0], lines[1]))
 assert int(row["peak_resident"]) > 0 and row["error"] == "" and lines[2][2] != "", row' "$TMP/out"
 }
 
+test_steer() {
+	run replay "$TMP/trim.tape" --json --alloc glibc --alloc glibc,MALLOC_TOP_PAD_=1 --alloc mimalloc
+	is "malloc_trim is played on the allocator it was made for" 'd["plan"]["steers"] == 3 and d["plan"]["steers_played"] == 1 and d["results"][0]["peak_resident"] > 60 << 20 > 8 * d["results"][0]["end_resident"]'
+	is "with other settings too" 'd["results"][1]["end_resident"] * 8 < 60 << 20'
+	is "for others it is counted" '[r["not_applicable"] for r in d["results"]] == [2, 2, 3]'
+	is "and told" 'any(w.startswith("1 calls that steer") for w in d["warnings"]) and any(w.startswith("2 calls that steer or ask") for w in d["warnings"])'
+}
+
 test_at() {
 	run replay "$TMP/small.tape" --json --alloc glibc --at 1ms,3ms,900s
 	is "--at measures at those moments that the tape has" '{1000000, 3000000} <= set(p["ns"] for p in d["results"][0]["timeline"]) and len(d["results"][0]["timeline"]) == 202'
@@ -228,6 +236,7 @@ tape huge huge 100
 tape growing growing 4000
 tape decay decay 20000
 tape lost lost 2000
+tape trim trim
 test_json
 test_losses
 test_failures_side_by_side
@@ -237,6 +246,7 @@ test_pace
 test_clock
 test_plan_cache
 test_csv
+test_steer
 test_at
 test_verdicts
 test_unprivileged
