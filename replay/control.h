@@ -126,6 +126,7 @@ struct control {
 	_Atomic uint64_t arrive_cpu_ns, resume_cpu_ns; /* the process's CPU time at these moments */
 	_Atomic uint64_t held_up_ns;    /* time spent at checkpoints so far, which --pace leaves out */
 	_Atomic uint64_t run_start_ns;  /* CLOCK_MONOTONIC at the first operation */
+	uint64_t ticks_cost;            /* of reading that counter once, which is in every latency */
 	uint64_t nr_switches;           /* voluntary ones of all threads, from the first operation to the end */
 	uint64_t ticks_start, ticks_end, ticks_start_ns, ticks_end_ns; /* of the counter that latencies are taken with */
 

@@ -447,6 +447,7 @@ static void end_player(struct session *s)
 		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
 	s->res->exit_failed = !s->l->ended || s->l->status != 0;
 	s->res->switches = s->l->control->nr_switches;
+	s->res->ticks_cost = s->l->control->ticks_cost;
 	take_latencies(s);
 }
 

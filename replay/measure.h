@@ -48,6 +48,7 @@ struct run_result {
 	uint32_t from_elsewhere, absent;      /* bits by enum control_function */
 	uint64_t hists[CONTROL_HIST_NR][HIST_BUCKETS]; /* latency runs, in ticks */
 	double ns_per_tick;
+	uint64_t ticks_cost;                  /* of taking one latency, which each of them holds */
 	bool exit_failed;                     /* crashed or hung when it ended, after the last measurement */
 	char *output;                         /* what allocator and dynamic linker printed; may be NULL */
 };

@@ -350,3 +350,13 @@ void plan_free(struct plan *plan)
 	free(plan->threads);
 	*plan = (struct plan){ .fd = -1 };
 }
+
+uint64_t plan_around_peak(const struct plan *plan)
+{
+	uint64_t peak = 0;
+	for (uint32_t i = 0; i < plan->head.nr_checkpoints; i++) {
+		uint64_t nbytes = plan->checkpoints[i].around_nbytes;
+		peak = nbytes != UINT64_MAX && nbytes > peak ? nbytes : peak;
+	}
+	return peak;
+}

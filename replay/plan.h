@@ -81,5 +81,7 @@ struct plan {
  * -EFBIG (more than 4 billion operations), -ENODATA (no call to replay). plan_free in any case. */
 int plan_build(struct tape_reader *r, const struct plan_opts *opts, struct plan *plan);
 void plan_free(struct plan *plan);
+/* The most that the recorded process held around its allocator at any checkpoint; 0 if it is not known. */
+uint64_t plan_around_peak(const struct plan *plan);
 
 #endif

@@ -140,6 +140,16 @@ static uint64_t voluntary_switches(void)
 	return (uint64_t)usage.ru_nvcsw;
 }
 
+/* Between two readings lies the time of one. */
+static uint64_t cost_of_ticks(void)
+{
+	enum { READINGS = 1000 };
+	uint64_t begin = player_ticks(), end = begin;
+	for (int i = 0; i < READINGS; i++)
+		end = player_ticks();
+	return (end - begin) / READINGS;
+}
+
 int main(void)
 {
 	struct control *c = player.control;
@@ -156,6 +166,7 @@ int main(void)
 	wait_for_stage(CONTROL_READY, CONTROL_GO_RUN);
 	player_resume();
 	atomic_store(&c->run_start_ns, atomic_load(&c->resume_ns));
+	c->ticks_cost = cost_of_ticks();
 	uint64_t switches_before = voluntary_switches();
 	c->ticks_start_ns = player_now_ns();
 	c->ticks_start = player_ticks();

@@ -84,6 +84,7 @@ struct replay_result {
 	struct verdict verdicts[METRIC_NR];
 	const struct tested *reference; /* of the verdicts; NULL: no allocator came through */
 	bool has_latency, verified;
+	double latency_cost_ns; /* of taking one, which each holds */
 	double latency_ns[CONTROL_HIST_NR][LATENCY_NR];
 	/* The recorded allocator: its replayed memory against the recorded process's, at the checkpoints. Shares. */
 	bool has_fidelity;

@@ -95,6 +95,20 @@ static int warn_huge_pages(const char *recorded, struct text_list *to)
 	return text_list_add(to, "transparent huge pages: '%s' when recorded, '%s' here", recorded, open + 1);
 }
 
+static int warn_overcommit(const char *recorded, struct text_list *to)
+{
+	char here[32] = "";
+	FILE *f = fopen("/proc/sys/vm/overcommit_memory", "re");
+	if (!f)
+		return 0;
+	char *line = fgets(here, sizeof(here), f);
+	fclose(f);
+	here[strcspn(here, "\n")] = '\0';
+	if (!line || !recorded || !strcmp(recorded, here))
+		return 0;
+	return text_list_add(to, "vm.overcommit_memory: %s when recorded, %s here", recorded, here);
+}
+
 static int warn_machine(struct tape_reader *r, const struct plan *plan, const struct cpu_map *map, struct text_list *to)
 {
 	uint64_t page_size = tape_reader_meta_u64(r, "machine.page_size", PAGE_SIZE_RECORDED_DEFAULT);
@@ -112,6 +126,7 @@ static int warn_machine(struct tape_reader *r, const struct plan *plan, const st
 	if (page_size != (uint64_t)sysconf(_SC_PAGESIZE))
 		err |= text_list_add(to, "recorded with pages of %" PRIu64 " bytes, replayed with %ld", page_size,
 				     sysconf(_SC_PAGESIZE));
+	err |= warn_overcommit(tape_reader_meta(r, "machine.overcommit"), to);
 	err |= warn_huge_pages(tape_reader_meta(r, "machine.thp"), to);
 	return err;
 }

@@ -148,6 +148,7 @@ static void add_latency(cJSON *to, const struct replay_result *r)
 		cJSON_AddNullToObject(to, "latency_ns");
 		return;
 	}
+	cJSON_AddNumberToObject(to, "latency_cost_ns", r->latency_cost_ns);
 	cJSON *o = cJSON_AddObjectToObject(to, "latency_ns");
 	for (int h = 0; h < CONTROL_HIST_NR; h++) {
 		cJSON *call = cJSON_AddObjectToObject(o, calls[h]);
@@ -312,6 +313,19 @@ static void add_recorded(cJSON *to, const struct plan *plan)
 	}
 }
 
+/* What the recorded process held around its allocator: the most, and at the end. */
+static void add_around(cJSON *to, const struct plan *plan)
+{
+	uint64_t peak = plan_around_peak(plan), end = plan->checkpoints[plan->head.nr_checkpoints - 1].around_nbytes;
+	if (end == UINT64_MAX) {
+		cJSON_AddNullToObject(to, "around_allocator");
+		return;
+	}
+	cJSON *o = cJSON_AddObjectToObject(to, "around_allocator");
+	add_u64(o, "peak", peak);
+	add_u64(o, "end", end);
+}
+
 char *replay_json(const struct replay_report *r)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -329,6 +343,7 @@ char *replay_json(const struct replay_report *r)
 	add_texts(cJSON_AddArrayToObject(o, "warnings"), r->warnings);
 	add_plan(o, r->plan);
 	add_recorded(o, r->plan);
+	add_around(o, r->plan);
 	cJSON *results = cJSON_AddArrayToObject(o, "results");
 	for (size_t i = 0; i < r->nr_results; i++)
 		add_result(results, r, &r->results[i]);

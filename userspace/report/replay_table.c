@@ -166,6 +166,15 @@ static void print_fidelity(const struct replay_report *r, FILE *out)
 		human_ns(when, recorded->fidelity_worst_ns));
 }
 
+static void print_around(const struct replay_report *r, FILE *out)
+{
+	uint64_t peak = plan_around_peak(r->plan);
+	char nbytes[HUMAN_MAX];
+	if (peak)
+		fprintf(out, "Around its allocator the recorded process held up to %s (own mappings, data, stacks); no figure above holds that.\n",
+			human_nbytes(nbytes, peak));
+}
+
 static void print_legend(const struct replay_report *r, FILE *out)
 {
 	fputs("peak, at end: memory the allocator holds in RAM. live: what the program had asked for and not freed at the end.\n"
@@ -189,6 +198,7 @@ void replay_table_print(const struct replay_report *r, FILE *out)
 	fputc('\n', out);
 	print_verdict(r, out);
 	print_fidelity(r, out);
+	print_around(r, out);
 	print_legend(r, out);
 	for (size_t i = 0; i < r->warnings->nr; i++)
 		fprintf(out, "warning: %s\n", r->warnings->list[i]);
