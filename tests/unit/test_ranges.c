@@ -5,7 +5,7 @@
 #include "check.h"
 #include "formats/tape.h"
 #include "random_tape.h"
-#include "record/ranges.h"
+#include "formats/ranges.h"
 
 static void test_empty(void)
 {

@@ -8,7 +8,7 @@
 #include "formats/heap.h"
 #include "record/cover.h"
 #include "record/ledger.h"
-#include "record/ranges.h"
+#include "formats/ranges.h"
 
 /* A realloc under way. */
 struct ledger_give_up {

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/tape.h"
+#include "tape.h"
 
-/* Index of the first range that ends above addr. */
-static size_t ranges_at(const struct ranges *r, uint64_t addr)
+size_t ranges_at(const struct ranges *r, uint64_t addr)
 {
 	size_t low = 0, high = r->nr;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ranges.h - who mapped which part of the address space: needed to say on whose behalf it is given back.
+ * ranges.h - who mapped which part of the address space: needed to say on whose behalf it is given back, and whose memory
+ * a page is.
  */
 #ifndef HEAPTAPE_RANGES_H
 #define HEAPTAPE_RANGES_H
@@ -21,8 +22,10 @@ struct ranges {
 
 /* [start, end) belongs to `by` from now on, whatever it was before. by TAPE_BY_UNKNOWN forgets it. -ENOMEM. */
 int ranges_set(struct ranges *r, uint64_t start, uint64_t end, uint8_t by, uint8_t obj);
-/* The range that holds addr, or NULL. */
+/* The range that holds addr, or NULL; valid until the next change. */
 const struct range *ranges_find(const struct ranges *r, uint64_t addr);
+/* Index in the list of the first range that ends above addr; nr if none does. */
+size_t ranges_at(const struct ranges *r, uint64_t addr);
 void ranges_free(struct ranges *r);
 
 #endif
