@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The analysis against naive sums over small random tapes: every figure by its own loop over all objects. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "analyze/analysis.h"
+#include "check.h"
+
+#define HEAP 0x7f0000000000ull
+#define PAGE 4096ull
+
+enum { ROUNDS = 60, EVENTS = 400, STACKS = 6, THREADS = 4, SLOTS = 120, SLOT_NBYTES = 12288 };
+
+/* One life between birth and death; a resize ends a piece and begins the next. */
+struct piece {
+	uint64_t addr, size, born_ns, end_ns; /* end: UINT64_MAX: lives */
+	uint32_t stack, tid, freer;
+	bool is_resize, was_resized;
+};
+
+static struct piece pieces[EVENTS];
+static unsigned nr_pieces, current[SLOTS]; /* slot -> piece + 1 */
+static uint64_t touched_ns[SLOTS * SLOT_NBYTES / 4096]; /* UINT64_MAX: not */
+static uint64_t calls[EVENTS * 2][2], nr_calls; /* ns, tid */
+static uint64_t now_ns;
+
+static uint64_t next_random(uint64_t most)
+{
+	static uint64_t state = 88172645463325252ull;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % most;
+}
+
+static void add(struct tape_writer *w, struct tape_event ev)
+{
+	ev.ns = now_ns;
+	CHECK_EQ(tape_writer_add(w, &ev), 0);
+	if (tape_kind_is_call(ev.kind)) {
+		calls[nr_calls][0] = now_ns;
+		calls[nr_calls++][1] = ev.tid;
+	}
+}
+
+static void touch(struct tape_writer *w, const struct piece *p)
+{
+	for (uint64_t page = (p->addr - HEAP) / PAGE; page <= (p->addr + p->size - 1 - HEAP) / PAGE; page++) {
+		if (touched_ns[page] != UINT64_MAX || next_random(5) == 0) /* some are never touched */
+			continue;
+		touched_ns[page] = now_ns;
+		add(w, (struct tape_event){ .kind = TAPE_FAULT, .addr = HEAP + page * PAGE, .flags = TAPE_WRITE, .tid = p->tid });
+	}
+}
+
+static void birth(struct tape_writer *w, unsigned slot, const uint32_t *stacks, bool is_resize)
+{
+	struct piece *p = &pieces[nr_pieces++];
+
+	*p = (struct piece){ .addr = HEAP + slot * SLOT_NBYTES + next_random(32) * 16,
+			     .size = 1 + next_random(next_random(3) ? 500 : 9000), .born_ns = now_ns, .end_ns = UINT64_MAX,
+			     .stack = stacks[next_random(STACKS)], .tid = 100 + (uint32_t)next_random(THREADS), .is_resize = is_resize };
+	if (is_resize) {
+		struct piece *old = &pieces[current[slot] - 1];
+
+		p->addr = old->addr;
+		old->end_ns = now_ns;
+		old->was_resized = true;
+		add(w, (struct tape_event){ .kind = TAPE_REALLOC, .addr = p->addr, .old = old->addr, .size = p->size,
+					    .stack = p->stack, .tid = p->tid });
+	} else {
+		add(w, (struct tape_event){ .kind = TAPE_MALLOC, .addr = p->addr, .size = p->size, .stack = p->stack, .tid = p->tid });
+	}
+	current[slot] = nr_pieces;
+	touch(w, p);
+}
+
+static void one_event(struct tape_writer *w, const uint32_t *stacks)
+{
+	unsigned slot = (unsigned)next_random(SLOTS);
+
+	now_ns += next_random(2) ? next_random(2000000) : next_random(400000000);
+	now_ns -= now_ns % 1000;
+	if (!current[slot]) {
+		birth(w, slot, stacks, false);
+	} else if (next_random(4) == 0) {
+		birth(w, slot, stacks, true);
+	} else {
+		struct piece *p = &pieces[current[slot] - 1];
+
+		p->end_ns = now_ns;
+		p->freer = 100 + (uint32_t)next_random(THREADS);
+		current[slot] = 0;
+		add(w, (struct tape_event){ .kind = TAPE_FREE, .addr = p->addr, .tid = p->freer });
+	}
+}
+
+static void make_tape(const char *path)
+{
+	struct tape_writer_opts opts = { .overwrite = true, .time_unit_ns = 1000 };
+	uint32_t module, stacks[STACKS];
+	struct tape_writer *w;
+
+	nr_pieces = 0;
+	nr_calls = 0;
+	now_ns = 0;
+	memset(current, 0, sizeof(current));
+	memset(touched_ns, 0xff, sizeof(touched_ns));
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	tape_writer_meta_u64(w, "start.from_exec", 1);
+	tape_writer_string(w, "- /bin/x", &module);
+	for (unsigned i = 0; i < STACKS; i++)
+		tape_writer_stack(w, &(struct tape_frame){ module, 100 + i }, 1, false, &stacks[i]);
+	add(w, (struct tape_event){ .kind = TAPE_MMAP, .addr = HEAP, .size = SLOTS * SLOT_NBYTES, .arg = 3 | 0x22ull << 32,
+				    .flags = TAPE_BY_ALLOCATOR << TAPE_BY_SHIFT, .tid = 100 });
+	while (nr_pieces < EVENTS - 2 && nr_calls < EVENTS)
+		one_event(w, stacks);
+	CHECK_EQ(tape_writer_close(w), 0);
+}
+
+/* ---- naive ---- */
+
+static bool lives_at(const struct piece *p, uint64_t ns)
+{
+	return p->born_ns <= ns && p->end_ns > ns;
+}
+
+static uint64_t idle_of(uint32_t tid, uint64_t ns)
+{
+	uint64_t last = 0;
+
+	for (uint64_t i = 0; i < nr_calls; i++)
+		if (calls[i][1] == tid && calls[i][0] < ns)
+			last = calls[i][0];
+	return ns - last;
+}
+
+/* When the life began that this piece is the last part of. */
+static bool in_window(const struct analysis *a, uint64_t ns)
+{
+	return ns >= a->from_ns && ns <= a->to_ns;
+}
+
+static void check_stack(const struct analysis *a, const struct analysis_stack *s)
+{
+	struct analysis_stack want = { .stack = s->stack };
+
+	for (unsigned i = 0; i < nr_pieces; i++) {
+		const struct piece *p = &pieces[i];
+		bool died = p->end_ns != UINT64_MAX && !p->was_resized && in_window(a, p->end_ns);
+		uint64_t life = p->end_ns - p->born_ns;
+
+		if (p->stack != s->stack)
+			continue;
+		want.births += in_window(a, p->born_ns);
+		want.born_nbytes += in_window(a, p->born_ns) ? p->size : 0;
+		want.resizes += in_window(a, p->born_ns) && p->is_resize;
+		want.live += lives_at(p, a->at_ns);
+		want.live_nbytes += lives_at(p, a->at_ns) ? p->size : 0;
+		want.start_live_nbytes += p->born_ns < a->from_ns && p->end_ns >= a->from_ns ? p->size : 0;
+		want.deaths += died;
+		want.soon += died && life < ANALYSIS_SOON_NS;
+		want.soon_same += died && life < ANALYSIS_SOON_NS && p->tid == p->freer;
+		want.cross += died && p->tid != p->freer;
+		want.cross_nbytes += died && p->tid != p->freer ? p->size : 0;
+	}
+	CHECK_EQ(s->births, want.births);
+	CHECK_EQ(s->born_nbytes, want.born_nbytes);
+	CHECK_EQ(s->resizes, want.resizes);
+	CHECK_EQ(s->live, want.live);
+	CHECK_EQ(s->live_nbytes, want.live_nbytes);
+	CHECK_EQ(s->start_live_nbytes, want.start_live_nbytes);
+	CHECK_EQ(s->deaths, want.deaths);
+	CHECK_EQ(s->soon, want.soon);
+	CHECK_EQ(s->soon_same, want.soon_same);
+	CHECK_EQ(s->cross, want.cross);
+	CHECK_EQ(s->cross_nbytes, want.cross_nbytes);
+}
+
+static void check_pinned(const struct analysis *a)
+{
+	uint64_t shared = 0, pinned = 0, got = 0;
+
+	for (uint64_t page = 0; page < SLOTS * SLOT_NBYTES / PAGE; page++) {
+		uint32_t stack = 0;
+		bool several = false;
+
+		for (unsigned i = 0; i < nr_pieces; i++) {
+			const struct piece *p = &pieces[i];
+
+			if (!lives_at(p, a->at_ns) || p->addr >= HEAP + (page + 1) * PAGE || p->addr + p->size <= HEAP + page * PAGE)
+				continue;
+			several |= stack && stack != p->stack;
+			stack = p->stack;
+		}
+		shared += touched_ns[page] <= a->at_ns && several ? PAGE : 0;
+		pinned += touched_ns[page] <= a->at_ns && stack && !several ? PAGE : 0;
+	}
+	for (size_t i = 0; i < a->nr_stacks; i++)
+		got += a->stacks[i].pinned_nbytes;
+	CHECK_EQ(a->shared_nbytes, shared);
+	CHECK_EQ(got, pinned);
+}
+
+static void check_pairs(const struct analysis *a)
+{
+	uint64_t nr = 0, silent = 0;
+
+	for (size_t i = 0; i < a->nr_pairs; i++) {
+		const struct analysis_pair *pair = &a->pairs[i];
+		struct analysis_pair want = { 0 };
+
+		for (unsigned k = 0; k < nr_pieces; k++) {
+			const struct piece *p = &pieces[k];
+
+			if (p->end_ns == UINT64_MAX || p->was_resized || !in_window(a, p->end_ns) ||
+			    p->tid != a->threads[pair->owner].tid || p->freer != a->threads[pair->freer].tid)
+				continue;
+			want.nr++;
+			want.silent += idle_of(p->tid, p->end_ns) > ANALYSIS_SILENT_NS;
+		}
+		CHECK_EQ(pair->nr, want.nr);
+		CHECK_EQ(pair->silent, want.silent);
+		nr += pair->nr;
+		silent += pair->silent;
+	}
+	CHECK(nr > 20 || a->from_ns > 0);
+	CHECK(silent <= nr);
+}
+
+static void check_times(const struct analysis *a)
+{
+	for (size_t i = 0; i < a->nr_points; i++) {
+		uint64_t live = 0;
+
+		for (unsigned k = 0; k < nr_pieces; k++)
+			live += lives_at(&pieces[k], a->points[i].ns) ? pieces[k].size : 0;
+		CHECK_EQ(a->points[i].live_nbytes, live);
+		CHECK_EQ(a->points[i].split.requested + a->points[i].split.unresident, live);
+	}
+}
+
+static void check_tape(const char *path, const struct analysis_opts *opts)
+{
+	struct tape_reader *r;
+	struct analysis a;
+	uint64_t live = 0, births = 0;
+
+	CHECK_EQ(tape_reader_open(path, NULL, &r), 0);
+	CHECK_EQ(analysis_read(r, opts, &a), 0);
+	for (size_t i = 0; i < a.nr_stacks; i++)
+		check_stack(&a, &a.stacks[i]);
+	check_pinned(&a);
+	check_pairs(&a);
+	check_times(&a);
+	for (size_t i = 0; i < a.nr_sizes; i++) {
+		CHECK(i == 0 || a.sizes[i - 1].to < a.sizes[i].from);
+		live += a.sizes[i].live_nbytes;
+		births += a.sizes[i].births;
+	}
+	CHECK_EQ(live, a.live_nbytes);
+	CHECK_EQ(births, a.births);
+	CHECK_EQ(a.split.requested + a.split.unresident, a.live_nbytes);
+	if (opts->peak)
+		CHECK_EQ(a.live_nbytes, a.peak_live_nbytes);
+	analysis_free(&a);
+	tape_reader_close(r);
+}
+
+static void test_edges(void)
+{
+	CHECK_EQ(analysis_life_end_ns(0), 100);
+	CHECK_EQ(analysis_life_end_ns(ANALYSIS_LIFE_BUCKETS - 1), UINT64_MAX);
+}
+
+int main(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/heaptape-analysis-%d.tape", (int)getpid());
+	for (int round = 0; round < ROUNDS; round++) {
+		struct analysis_opts opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .peak = round % 3 == 1 };
+
+		make_tape(path);
+		if (round % 3 == 2) {
+			opts.from_ns = now_ns / 4;
+			opts.to_ns = now_ns / 4 * 3;
+			opts.at_ns = now_ns / 2;
+		}
+		check_tape(path, &opts);
+	}
+	unlink(path);
+	test_edges();
+	return check_done();
+}
