@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * report.h - an analysis for people and for programs.
+ *
+ * All functions print what has been computed and own nothing. Text is made for 100 columns; bytes as KiB and MiB in text,
+ * as numbers in JSON.
+ */
+#ifndef HEAPTAPE_REPORT_H
+#define HEAPTAPE_REPORT_H
+
+#include <stdio.h>
+
+#include "analyze/analysis.h"
+#include "analyze/findings.h"
+#include "formats/tape.h"
+#include "symbols/naming.h"
+
+enum report_by { REPORT_SCREEN, REPORT_BY_STACK, REPORT_BY_SIZE, REPORT_BY_THREAD, REPORT_BY_MODULE };
+
+struct report {
+	const char *path;
+	struct tape_reader *tape; /* read to its end */
+	struct naming *naming;
+	const struct analysis *analysis;
+	const struct finding *findings;
+	size_t nr_findings;
+	unsigned top; /* rows of a table */
+	bool colour;
+};
+
+/* report_text.c: one screen, or one table. 0 or -ENOMEM. */
+int report_print(const struct report *r, enum report_by by, FILE *out);
+/* report_json.c: all of it; stacks: the `top` ones by each of their figures. 0 or -ENOMEM. */
+int report_print_json(const struct report *r, FILE *out);
+/* "worker 4711", or "thread 4711" where it has no name. */
+const char *report_thread_name(const struct tape_reader *tape, const struct analysis_thread *t, char *buf, size_t nbytes);
+
+#endif
