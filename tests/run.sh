@@ -10,7 +10,7 @@
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
-#   ring        a ring of a live process: size, copies, killed recorders; cut and strip
+#   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
@@ -31,7 +31,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=180 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
 	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full=
 
@@ -110,7 +110,7 @@ word_fuzz() {
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
-word_ring() { bash "$ROOT/tests/live/ring.sh"; }
+word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }

@@ -91,6 +91,8 @@ static void add_record(cJSON *root, const struct tape_reader *r)
 	add_fact(record, "stacks", r, "record.stacks");
 	add_number(record, "trap_ns", r, "record.trap_ns");
 	add_number(record, "traps", r, "record.traps");
+	add_fact(record, "end", r, "record.end");
+	add_fact(record, "copy_cause", r, "copy.cause");
 }
 
 static void add_allocators(cJSON *root, const struct info *info)
@@ -250,6 +252,28 @@ static void print_target(const struct info *info)
 	       fact(info, "machine.page_size"), fact(info, "machine.thp"));
 }
 
+/* What ended the recording, or had this copy made of it: the reason why the tape is there. */
+static void print_cause(const struct info *info)
+{
+	static const struct {
+		const char *cause, *ended, *copied;
+	} causes[] = {
+		{ "oom", "the target was killed for lack of memory", NULL },
+		{ "exit", "the target ended", NULL },
+		{ "signal", "the recorder was told to", "at SIGUSR1" },
+		{ "rss", NULL, "when the resident set reached --trigger-rss" },
+		{ "duration", "the time asked for was over", NULL },
+	};
+	const char *end = tape_reader_meta(info->tape, "record.end"), *copy = tape_reader_meta(info->tape, "copy.cause");
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		if (end && causes[i].ended && !strcmp(end, causes[i].cause))
+			printf("ends        %s\n", causes[i].ended);
+		else if (!end && copy && causes[i].copied && !strcmp(copy, causes[i].cause))
+			printf("copied      %s, while recording went on\n", causes[i].copied);
+	}
+}
+
 static void print_families(const struct summary *s)
 {
 	bool first = true;
@@ -373,6 +397,7 @@ static int print_text(const struct info *info)
 	print_target(info);
 	printf("time        %s, %" PRIu64 " thread%s\n", human_ns(a, info->duration_ns), info->sum.threads,
 	       info->sum.threads == 1 ? "" : "s");
+	print_cause(info);
 	printf("calls       %s, asking for %s in all\n", human_count(a, info->sum.total),
 	       human_nbytes(b, info->sum.requested_nbytes));
 	print_families(&info->sum);

@@ -219,11 +219,11 @@ static void test_hours_of_churn(uint64_t seed)
 	CHECK(keyframes * 10 <= tape_writer_bytes(rec.w)); /* they cost 10 % at most */
 	printf("%" PRIu64 " keyframes, %.1f %% of %" PRIu64 " bytes\n", ring_nr_keyframes(rec.ring),
 	       100.0 * (double)keyframes / (double)tape_writer_bytes(rec.w), tape_writer_bytes(rec.w));
-	CHECK_EQ(ring_dump(rec.ring, rec.w), 0);
+	CHECK_EQ(ring_dump(rec.ring, rec.w, RING_SIGNAL), 0);
 	record(&rec, EVENTS_A_STEP);
 	stop(&rec);
 	CHECK(check_ring(path, seed, true) > 50000);
-	snprintf(copy, sizeof(copy), "%s.1", path);
+	snprintf(copy, sizeof(copy), "%s.1.signal", path);
 	CHECK(check_ring(copy, seed, true) > 50000);
 	remove_folder(path);
 }

@@ -158,9 +158,10 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 	bpf_object__for_each_program(prog, k->skel->obj) {
 		const char *section = bpf_program__section_name(prog);
 		bool syscall_tp = !strncmp(section, "tp/", 3), btf_tp = !strncmp(section, "tp_btf/", 7);
+		bool oom_tp = !strncmp(section, "raw_tp/", 7);
 		struct bpf_link **link = NULL;
 
-		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp))
+		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp || oom_tp))
 			continue;
 		for (int i = 0; i < k->skel->skeleton->prog_cnt; i++)
 			if (*k->skel->skeleton->progs[i].prog == prog)
@@ -170,6 +171,10 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 		*link = bpf_program__attach(prog);
 		if (*link)
 			continue;
+		if (oom_tp) {
+			k->oom_err = -errno;
+			continue;
+		}
 		if (btf_tp) {
 			*why_ret = "attaching to thread and process events";
 			return -errno;
@@ -282,6 +287,11 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 			sum_ret->traps[t] += each->traps[t];
 		sum_ret->other_lost += each->other_lost;
 	}
+}
+
+bool kernel_target_oom(const struct kernel *k)
+{
+	return k->skel->bss->target_oom;
 }
 
 void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)

@@ -15,7 +15,6 @@
 #include "formats/file_parts.h"
 #include "message.h"
 #include "record/keyframer.h"
-#include "record/ring_dump.h"
 
 #define FILES_MAX 64           /* beyond, the oldest goes: a reader holds each open */
 #define SHARE_OF_KEYFRAMES 10  /* a segment is at least so many keyframes long */
@@ -330,11 +329,21 @@ int ring_finish(struct ring *r, struct tape_writer *w)
 	return err;
 }
 
-int ring_dump(struct ring *r, struct tape_writer *w)
+int ring_dump(struct ring *r, struct tape_writer *w, enum ring_cause cause)
 {
 	int err = tape_writer_flush(w);
 
-	return err ? err : ring_dump_start(&r->dump, r->path);
+	return err ? err : ring_dump_start(&r->dump, r->path, cause);
+}
+
+int ring_dump_closed(struct ring *r, enum ring_cause cause)
+{
+	int err;
+
+	ring_dump_finish(&r->dump);
+	err = ring_dump_start(&r->dump, r->path, cause);
+	ring_dump_finish(&r->dump);
+	return err;
 }
 
 bool ring_is_folder(const struct ring *r)

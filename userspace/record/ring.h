@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "formats/heap.h"
+#include "record/ring_dump.h"
 
 #define RING_LEAST_NBYTES (1u << 20) /* what four keyframes of a small program and some blocks take */
 #define RING_KEYFRAMES_MIN 4
@@ -33,8 +34,10 @@ void ring_prepare(struct ring *r, struct tape_writer_opts *wo, char *path, size_
 int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);
-/* A copy of what the ring holds is made beside it as one file, named PATH.1, PATH.2 ...; by a copy of the process. */
-int ring_dump(struct ring *r, struct tape_writer *w);
+/* A copy of what the ring holds is made beside it as one file, named PATH.N.CAUSE; by a copy of the process. */
+int ring_dump(struct ring *r, struct tape_writer *w, enum ring_cause cause);
+/* The same when the tape is closed; waits for it, and for one under way. 0 or -errno. */
+int ring_dump_closed(struct ring *r, enum ring_cause cause);
 /* A keyframe is being made. */
 bool ring_is_busy(const struct ring *r);
 bool ring_is_folder(const struct ring *r);

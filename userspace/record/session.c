@@ -130,6 +130,9 @@ static int open_kernel(struct session *s)
 	if (s->opts->mappings && !s->kernel.has_tracepoints)
 		message_warn("mmap, munmap, mremap, brk and madvise are not recorded: syscall tracepoints need "
 			     "CAP_DAC_READ_SEARCH (%s)", strerror(-s->kernel.tracepoint_err));
+	if (s->kernel.oom_err && s->opts->ring.nbytes)
+		message_warn("a kill for lack of memory will be told as the target's exit: its tracepoint cannot be had (%s)",
+			     strerror(-s->kernel.oom_err));
 	if (!s->opts->pid && !s->kernel.has_tracepoints)
 		return session_fail(s, s->kernel.tracepoint_err, "a command cannot be held while probes are placed: syscall tracepoints "
 			    "need CAP_DAC_READ_SEARCH (%s); start it yourself and use -p", strerror(-s->kernel.tracepoint_err));
@@ -259,6 +262,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "start.rss_file", resident.file);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_shmem", resident.shmem);
+	if (!err && s->opts->ring.nbytes)
+		err = tape_writer_meta_u64(s->writer, "ring.nbytes", s->opts->ring.nbytes);
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -304,6 +309,15 @@ static void say_ready(struct session *s)
 
 /* ---- end ---- */
 
+/* As on the tape. */
+static const char *session_end_name(enum session_end end)
+{
+	static const char *const names[] = { [SESSION_TARGET_EXITED] = "exit", [SESSION_TARGET_OOM] = "oom",
+					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal" };
+
+	return names[end];
+}
+
 static int mark_end(struct session *s)
 {
 	size_t nbytes;
@@ -332,8 +346,8 @@ static int mark_end(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
 	if (!err && s->stacks)
 		err = stacks_write_totals(s->stacks);
-	if (!err && s->opts->ring.nbytes)
-		err = tape_writer_meta_u64(s->writer, "ring.nbytes", ring_limit(s->ring));
+	if (!err)
+		err = tape_writer_meta(s->writer, "record.end", session_end_name(s->res->end));
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -382,6 +396,20 @@ static int close_tape(struct session *s, int err)
 	if (!err && close_err)
 		err = session_fail(s, close_err, "%s: %s", s->res->tape_path, strerror(-close_err));
 	return err;
+}
+
+/* The target's end is the last that a ring is asked for: the next recording may overwrite it, the copy stays. */
+static void copy_at_end(struct session *s)
+{
+	bool oom = s->res->end == SESSION_TARGET_OOM;
+	int err;
+
+	if (!ring_is_folder(s->ring) || (!oom && s->res->end != SESSION_TARGET_EXITED))
+		return;
+	message_info("the target %s", oom ? "was killed for lack of memory" : "has ended");
+	err = ring_dump_closed(s->ring, oom ? RING_OOM : RING_EXIT);
+	if (err)
+		message_warn("%s: it could not be copied: %s", s->res->tape_path, strerror(-err));
 }
 
 static void fill_result(struct session *s)
@@ -511,6 +539,8 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 	if (!err)
 		calibrate_rest(s);
 	err = close_tape(s, err);
+	if (!err)
+		copy_at_end(s);
 	fill_result(s);
 	session_free(s);
 	release_child(s);

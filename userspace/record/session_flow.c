@@ -14,6 +14,13 @@
 #define FLUSH_PERIOD_NS 500000000   /* a killed recorder loses at most this much, and a block */
 #define RESCAN_PERIOD_NS 1000000000 /* for new allocators where mappings are not traced */
 
+void session_ask_dump(struct session *s, enum ring_cause cause)
+{
+	if (!s->dump_asked)
+		s->dump_cause = cause;
+	s->dump_asked = true;
+}
+
 /* Once each time that the size is reached from below. */
 static void watch_rss(struct session *s, uint64_t nbytes)
 {
@@ -23,7 +30,8 @@ static void watch_rss(struct session *s, uint64_t nbytes)
 		s->rss_triggered = false;
 	if (!limit || nbytes < limit || s->rss_triggered)
 		return;
-	s->rss_triggered = s->dump_asked = true;
+	s->rss_triggered = true;
+	session_ask_dump(s, RING_RSS);
 	message_info("the target's resident set has reached --trigger-rss");
 }
 
@@ -207,7 +215,7 @@ static bool wait_a_little(struct session *s, bool busy)
 	poll(fds, 2, busy ? 0 : DRAIN_PERIOD_MS);
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
 		if (info.ssi_signo == SIGUSR1)
-			s->dump_asked = true;
+			session_ask_dump(s, RING_SIGNAL);
 		else
 			asked |= info.ssi_signo != SIGCHLD;
 	return asked;
@@ -219,7 +227,7 @@ static int step_ring(struct session *s)
 	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), clock_monotonic_ns() - s->start_ns);
 
 	if (!err && s->dump_asked && ring_is_folder(s->ring)) {
-		err = ring_dump(s->ring, s->writer);
+		err = ring_dump(s->ring, s->writer, s->dump_cause);
 		if (err == -EBUSY)
 			return 0; /* once the one before is done */
 		if (err)
@@ -248,7 +256,7 @@ int session_record_until_end(struct session *s)
 		if (!s->opts->pid)
 			err = serve_child(s, &ended);
 		if (ended || !process_is_alive(&s->process)) {
-			s->res->end = SESSION_TARGET_EXITED;
+			s->res->end = kernel_target_oom(&s->kernel) ? SESSION_TARGET_OOM : SESSION_TARGET_EXITED;
 			return err;
 		}
 		if (clock_monotonic_ns() >= deadline) {

@@ -39,6 +39,7 @@ struct session {
 	struct tape_writer *writer;
 	struct ring *ring; /* segments and keyframes, of one file too */
 	bool dump_asked, rss_triggered;
+	enum ring_cause dump_cause; /* of the first that asked */
 	struct drain *drain;
 	struct ledger *ledger;
 	struct stacks *stacks; /* NULL: none are recorded */
@@ -65,6 +66,8 @@ int session_place_new(struct session *s);
 void session_warn_unread(struct session *s);
 
 /* session_flow.c */
+/* A copy of the ring as soon as one can be made. */
+void session_ask_dump(struct session *s, enum ring_cause cause);
 int session_sample_rss(struct session *s, uint64_t at_ns);
 int session_tell_losses(struct session *s, uint64_t at_ns, bool final);
 /* Unwind tables follow the code that is mapped. */
