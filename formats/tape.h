@@ -53,6 +53,7 @@ enum tape_kind {
 	TAPE_LOST = 48,    /* size: calls lost, arg: enum tape_loss, old: ns at which the loss may have begun */
 	TAPE_MARK = 49,    /* arg: enum tape_mark */
 	TAPE_COUNTER = 50, /* arg: enum tape_counter, size: what to add to it */
+	TAPE_SUSPEND = 51, /* the machine was suspended; size: for how many ns, in which the tape's clock stood still */
 };
 
 enum tape_flag {

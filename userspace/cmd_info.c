@@ -202,6 +202,7 @@ static int print_json(const struct info *info)
 	start = cJSON_AddObjectToObject(root, "live_at_start");
 	add_u64(start, "objects", info->sum.kept_objects);
 	add_u64(start, "bytes", info->sum.kept_nbytes);
+	add_u64(root, "suspended_ns", info->sum.suspended_ns);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);
 	add_lost(root, &info->sum);
@@ -397,6 +398,9 @@ static int print_text(const struct info *info)
 	print_target(info);
 	printf("time        %s, %" PRIu64 " thread%s\n", human_ns(a, info->duration_ns), info->sum.threads,
 	       info->sum.threads == 1 ? "" : "s");
+	if (info->sum.suspended_ns)
+		printf("suspended   %" PRIu64 " time%s, %s in all, which the times on the tape leave out\n", info->sum.kinds[TAPE_SUSPEND],
+		       info->sum.kinds[TAPE_SUSPEND] == 1 ? "" : "s", human_ns(a, info->sum.suspended_ns));
 	print_cause(info);
 	printf("calls       %s, asking for %s in all\n", human_count(a, info->sum.total),
 	       human_nbytes(b, info->sum.requested_nbytes));

@@ -97,6 +97,24 @@ options() {
 	end_target "$TARGET"
 }
 
+# The recorder's clocks say that the machine slept for 30 s.
+suspended() {
+	local name="a suspended machine is marked on the tape" begin
+	churn
+	begin=$SECONDS
+	SUSPEND_CLOCK="$TMP/slept" LD_PRELOAD=$LIVE/libsuspend_clock.so start_recorder -p "$TARGET" -o "$TMP/s.tape" || { fail "$name" "no recorder"; return; }
+	sleep 0.5
+	: >"$TMP/slept"
+	sleep 0.5
+	kill -INT "$RECORDER"
+	wait "$RECORDER"
+	end_target "$TARGET"
+	if info "$TMP/s.tape" && is "29.9e9 < d['suspended_ns'] < 30.1e9 and d['other']['suspend'] == 1 and d['duration_ns'] / 1e9 < $((SECONDS - begin + 2))" &&
+		grep -q "was suspended for 30" "$TMP/record.err" && "$HEAPTAPE" dump "$TMP/s.tape" | grep -q '"op":"suspend".*"slept_ns":'; then pass "$name"; else
+		fail "$name" "$(cat "$TMP/err" "$TMP/record.err")"
+	fi
+}
+
 # A disk that is full in the middle: one line, status 1, and what is there replays from a keyframe.
 full_disk() {
 	local dir="$TMP/small" size=$((3000 + RANDOM % 4000)) status
@@ -124,5 +142,6 @@ exits
 killed_for_memory
 grows_to
 options
+suspended
 full_disk
 exit 0

@@ -99,6 +99,8 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 		count_loss(s, ev);
 	else if (ev->kind == TAPE_COUNTER && ev->arg == TAPE_COUNT_NESTED)
 		s->nested += ev->size;
+	else if (ev->kind == TAPE_SUSPEND)
+		s->suspended_ns += ev->size;
 	s->events_with_stack += ev->stack != TAPE_NO_STACK;
 	err = count_thread(p, ev);
 	return err ? err : heap_apply(p->heap, ev, NULL);

@@ -577,6 +577,14 @@ static int take_nested(struct ledger *l, const struct ledger_nested *r)
 	return calls ? write_nested(l, ledger_event(l, 0, &r->h, TAPE_COUNTER), calls) : 0;
 }
 
+static int take_suspend(struct ledger *l, const struct ledger_suspend *r)
+{
+	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_SUSPEND);
+
+	ev.size = r->slept_ns;
+	return ledger_add(l, &ev);
+}
+
 int ledger_end(struct ledger *l, uint64_t now_ns)
 {
 	struct ht_ev_head h = { .ts = now_ns };
@@ -621,6 +629,7 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 	case LEDGER_RSS: return take_rss(l, record);
 	case LEDGER_LOST: return take_lost(l, record);
 	case LEDGER_NESTED: return take_nested(l, record);
+	case LEDGER_SUSPEND: return take_suspend(l, record);
 	default: return -EBADMSG;
 	}
 }

@@ -38,7 +38,7 @@ struct ledger_opts {
 };
 
 /* Records of the recorder's own, beside those of events.h. */
-enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82 };
+enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83 };
 
 struct ledger_rss {
 	struct ht_ev_head h;
@@ -58,6 +58,12 @@ struct ledger_lost {
 struct ledger_nested {
 	struct ht_ev_head h;
 	uint64_t calls;
+};
+
+/* The machine was suspended. */
+struct ledger_suspend {
+	struct ht_ev_head h;
+	uint64_t slept_ns;
 };
 
 struct ledger_totals {

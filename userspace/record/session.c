@@ -285,6 +285,7 @@ static int mark_start(struct session *s)
 		s->lost_told[c] = (uint64_t)s->counted.lost[c];
 		s->lost_before[c] = s->counted.lost[c];
 	}
+	sleep_watch_now(&s->sleep_watch);
 	s->next_rss_ns = s->next_flush_ns = s->next_rescan_ns = s->start_ns;
 	err = write_meta(s);
 	if (err)

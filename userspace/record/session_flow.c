@@ -131,12 +131,27 @@ static int drain_once(struct session *s, size_t *nbytes_ret)
 	return session_take_all(s);
 }
 
+/* Looked for each time that the rings are emptied: the mark stands where the sleep was. */
+static int mark_suspend(struct session *s, uint64_t at_ns)
+{
+	struct ledger_suspend r = { .h = { .type = LEDGER_SUSPEND, .tid = (uint32_t)s->process.pid, .ts = at_ns },
+				    .slept_ns = sleep_watch_now(&s->sleep_watch) };
+	char time[HUMAN_MAX];
+
+	if (!r.slept_ns)
+		return 0;
+	message_info("the machine was suspended for %s; the tape says so, its times leave it out", human_ns(time, r.slept_ns));
+	return drain_insert(s->drain, &r.h, sizeof(r)) ? session_fail(s, -ENOMEM, "out of memory") : 0;
+}
+
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns();
-	int err = 0;
+	int err = mark_suspend(s, now);
 
+	if (err)
+		return err;
 	if (now >= s->next_rss_ns) {
 		s->next_rss_ns = now + RSS_PERIOD_NS;
 		err = session_sample_rss(s, now);

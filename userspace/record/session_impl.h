@@ -14,6 +14,7 @@
 #include "record/embed.h"
 #include "record/launch.h"
 #include "record/session.h"
+#include "record/sleep_watch.h"
 #include "record/stacks.h"
 #include "sites/inventory.h"
 
@@ -47,6 +48,7 @@ struct session {
 	int signal_fd;
 	sigset_t old_mask;
 	uint64_t start_ns, end_ns;
+	struct sleep_watch sleep_watch;
 	uint64_t next_rss_ns, next_flush_ns, next_rescan_ns;
 	struct ht_counters counted; /* as of the last look */
 	uint64_t counted_at_ns, traps_before[HT_TRAP_NR], missed_before, other_lost_before;
