@@ -29,6 +29,9 @@ static void write_tape(struct rng *rng, const char *path)
 	CHECK_EQ(tape_writer_meta(w, "target.cmdline", "program --password=" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "target.exe", "/bin/" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "machine.cpus", "2"), 0);
+	CHECK_EQ(tape_writer_meta(w, "machine.kernel", "6.1.0-" SECRET "-amd64"), 0);
+	CHECK_EQ(tape_writer_meta(w, "machine.of_a_later_version", SECRET), 0);
+	CHECK_EQ(tape_writer_meta(w, "target.env.MALLOC_CONF", "prof_prefix:/" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "duration_ns", "99000000000"), 0);
 	CHECK_EQ(tape_writer_allocator(w, &glibc, &alloc), 0);
 	CHECK_EQ(tape_writer_allocator(w, &jemalloc, &alloc), 0);
@@ -141,6 +144,7 @@ static void check_tells_nothing(const char *path, bool addresses)
 	for (size_t i = 0; tape_reader_meta_at(r, i, &key, &value); i++)
 		CHECK(!strstr(value, SECRET) && strcmp(key, "target.cmdline") != 0);
 	CHECK_STR(tape_reader_meta(r, "machine.cpus"), "2");
+	CHECK_STR(tape_reader_meta(r, "machine.kernel"), "6.1.0");
 	while (tape_reader_next(r, &ev) == 1) {
 		CHECK_EQ(ev.stack, 0);
 		CHECK(ev.kind != TAPE_THREAD_NAME || !ev.arg);

@@ -27,16 +27,40 @@ struct rewrite {
 
 /* ---- facts ---- */
 
-/* What a replay needs to know of machine and recording; nothing that names a program, a file or a person. */
+#define SETTING_PREFIX "target.env."
+#define KERNEL_KEY "machine.kernel"
+
+/* What a replay needs to know of machine and recording. All else goes, keys of later versions too: it might name something. */
 static bool fact_is_harmless(const char *key)
 {
-	static const char *const prefixes[] = { "machine.", "record.", "start.", "start_unix_ns", "duration_ns", "target.pid",
-						"target.env.", "ring." };
+	static const char *const keys[] = { "machine.arch", "machine.cpus", "machine.cpus_allowed", "machine.numa_nodes",
+					    "machine.page_size", "machine.thp", "machine.overcommit", "machine.cgroup_limit",
+					    "record.version", "record.backend", "record.trap_ns", "record.traps", "record.end",
+					    "copy.cause", "ring.nbytes", "start.rss_anon", "start.rss_file", "start.rss_shmem" };
 
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(key, keys[i]))
 			return true;
 	return false;
+}
+
+/* "6.1.0-acme-prod" names its house; 6.1.0 does not. */
+static int copy_kernel(struct rewrite *rw, const char *release)
+{
+	char version[32];
+
+	snprintf(version, sizeof(version), "%.*s", (int)strspn(release, "0123456789."), release);
+	return tape_writer_meta(rw->w, KERNEL_KEY, version);
+}
+
+static int copy_fact(struct rewrite *rw, const char *key, const char *value)
+{
+	if (!strcmp(key, "duration_ns"))
+		return 0; /* at the end */
+	if (!rw->opts->strip || fact_is_harmless(key))
+		return tape_writer_meta(rw->w, key, value);
+	rw->res->nr_settings += !strncmp(key, SETTING_PREFIX, strlen(SETTING_PREFIX));
+	return strcmp(key, KERNEL_KEY) ? 0 : copy_kernel(rw, value);
 }
 
 static int copy_facts(struct rewrite *rw)
@@ -45,8 +69,7 @@ static int copy_facts(struct rewrite *rw)
 	int err = 0;
 
 	for (size_t i = 0; !err && tape_reader_meta_at(rw->r, i, &key, &value); i++)
-		if (strcmp(key, "duration_ns") != 0 && (!rw->opts->strip || fact_is_harmless(key)))
-			err = tape_writer_meta(rw->w, key, value);
+		err = copy_fact(rw, key, value);
 	return err;
 }
 
