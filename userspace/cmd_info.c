@@ -202,6 +202,7 @@ static int print_json(const struct info *info)
 	start = cJSON_AddObjectToObject(root, "live_at_start");
 	add_u64(start, "objects", info->sum.kept_objects);
 	add_u64(start, "bytes", info->sum.kept_nbytes);
+	add_number(root, "ring_bytes", info->tape, "ring.nbytes");
 	add_u64(root, "suspended_ns", info->sum.suspended_ns);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);

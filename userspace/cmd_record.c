@@ -34,7 +34,9 @@ static const struct command_option options[] = {
 	{ "ring", 0, "SIZE[,keep=TIME]", "FILE is a folder that holds the newest SIZE bytes (and nothing older than TIME), always\n"
 					 "replayable; a copy is made beside it, and recording goes on, at SIGUSR1\n"
 					 "(FILE.1.signal), --trigger-rss (FILE.2.rss), and when the target ends\n"
-					 "(.exit) or is killed for lack of memory (.oom)" },
+					 "(.exit) or is killed for lack of memory (.oom). SIZE must hold four lists\n"
+					 "of all live objects, of 3 to 6 bytes each; a ring that the live set\n"
+					 "outgrows is made larger, with a warning. From twelve on they cost 10 %" },
 	{ "trigger-rss", 0, "SIZE", "copy the ring whenever the target's resident set reaches SIZE" },
 	{ "keyframe", 0, "TIME", "list all live objects on the tape every TIME (default 10m), so that it can be read from there\n"
 				 "on; 0: never" },

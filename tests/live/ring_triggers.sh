@@ -72,6 +72,32 @@ grows_to() {
 	fi
 }
 
+# Before it is attached to, by what it holds; and while it grows, since a flight recorder must not stop then.
+outgrown() {
+	start_target $PYTHON -c 'import sys, time
+held = bytearray(600 << 20)
+sys.stdin.readline()'
+	for _ in $(seq 100); do [ "$(awk '/RssAnon/ { print $2 }' "/proc/$TARGET/status")" -gt 600000 ] && break; sleep 0.1; done
+	timeout 60 "$HEAPTAPE" record -q -p "$TARGET" -o "$TMP/w.tape" --ring 2M --duration 1s 2>"$TMP/err"
+	if [ $? = 1 ] && grep -q "the least is 3M" "$TMP/err" && [ ! -e "$TMP/w.tape" ]; then pass "a ring too small for what its target holds is refused"; else
+		fail "a ring too small for what its target holds is refused" "$(cat "$TMP/err")"
+	fi
+	end_target "$TARGET"
+	start_target env PYTHONMALLOC=malloc $PYTHON -c 'import random, sys
+sys.stdin.readline()
+held = [bytes(random.randrange(200)) for i in range(300000)]' # sizes, and so addresses, that no coder foresees
+	start_recorder -p "$TARGET" -o "$TMP/n.tape" --ring 1M || { fail "a ring that is outgrown" "no recorder"; return; }
+	release_target
+	wait "$RECORDER"
+	if grep -q "the live set has outgrown a ring of 1.00 MiB" "$TMP/record.err" && info "$TMP/n.tape" &&
+		is "d['live_at_start']['objects'] > 10000 and 2 << 20 < d['ring_bytes'] < 8 << 20" &&
+		[ "$(cat "$TMP/n.tape"/* | wc -c)" -le "$(json "$TMP/i.json" "d['ring_bytes']")" ]; then
+		pass "a ring that the live set outgrows grows, says so, and replays"
+	else
+		fail "a ring that the live set outgrows grows, says so, and replays" "$(json "$TMP/i.json" "(d['live_at_start'], d['live_at_end'], d['ring_bytes'])") $(cat "$TMP/record.err")"
+	fi
+}
+
 churn() { # begins one without end; TARGET
 	"$LIVE/churn" 0 1 >/dev/null &
 	TARGET=$!
@@ -141,6 +167,7 @@ need_root "what copies a ring" || exit 0
 exits
 killed_for_memory
 grows_to
+outgrown
 options
 suspended
 full_disk

@@ -26,11 +26,20 @@ struct ring_opts {
 
 struct ring;
 
+/*
+ * The least size for a program of which so many bytes are resident: four keyframes of it, were all its objects as large as
+ * 4 KiB, which is ten times what programs have. Nothing more is known before its calls are seen.
+ */
+uint64_t ring_least_nbytes(uint64_t resident_nbytes);
+
 /* path: of the file, or of the ring's folder, which is made. -EEXIST unless overwrite. */
 int ring_open(const char *path, const struct ring_opts *opts, bool overwrite, struct ring **ring_ret);
 /* Fills in what the writer needs, and the path that it opens. */
 void ring_prepare(struct ring *r, struct tape_writer_opts *wo, char *path, size_t path_nbytes);
-/* The tape's time is now_ns; the live set is what the events added so far make. 0 or -errno of the writer. */
+/*
+ * The tape's time is now_ns; the live set is what the events added so far make. 0 or -errno of the writer.
+ * A live set that outgrows the ring makes it larger, as told by a warning and on the tape: see TAPE.md "Ring".
+ */
 int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);

@@ -157,6 +157,23 @@ static int block_signals(struct session *s)
 	return s->signal_fd < 0 ? session_fail(s, -errno, "signalfd: %s", strerror(errno)) : 0;
 }
 
+/* Four keyframes must fit: what is known of their size before the first call is how much the target holds. */
+static int check_ring_size(struct session *s)
+{
+	struct process_resident resident = { 0 };
+	char asked[HUMAN_MAX], held[HUMAN_MAX];
+	uint64_t least;
+
+	if (!s->opts->ring.nbytes || process_resident(&s->process, &resident))
+		return 0;
+	least = ring_least_nbytes(resident.anon);
+	if (s->opts->ring.nbytes >= least)
+		return 0;
+	return session_fail(s, -EINVAL, "--ring: %s is too small for process %d, which holds %s: a keyframe lists all objects that live, "
+			    "and four must fit; the least is %lluM", human_nbytes(asked, s->opts->ring.nbytes), s->process.pid,
+			    human_nbytes(held, resident.anon), (unsigned long long)((least + (1 << 20) - 1) >> 20));
+}
+
 static int open_tape(struct session *s)
 {
 	struct tape_writer_opts wo = { .overwrite = s->opts->overwrite, .time_unit_ns = s->opts->time_unit_ns };
@@ -462,6 +479,8 @@ static int begin(struct session *s)
 	}
 	if (!err)
 		err = open_target(s, s->opts->pid ? s->opts->pid : s->launch.pid);
+	if (!err)
+		err = check_ring_size(s);
 	if (!err)
 		err = open_tape(s);
 	if (!err)
