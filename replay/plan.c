@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/state.h"
 #include "replay/plan_build.h"
 
 #define CLOCK_PERIOD_NS 10000000ull
@@ -128,8 +129,9 @@ static int plan_events(struct builder *b)
 		for (long i = 0; i < nr && !b->err; i++, b->ordinal++) {
 			if (b->ordinal < b->survey.first)
 				continue;
-			if (evs[i].flags & TAPE_KEPT && b->survey.nr_kept && !b->kept_placed) {
-				builder_note_kept(b, &evs[i]);
+			if (evs[i].flags & TAPE_KEPT && !b->kept_placed) {
+				if (!state_may_hold(&evs[i])) /* mappings and threads of then: replay makes its own */
+					builder_note_kept(b, &evs[i]);
 				continue;
 			}
 			if (!b->kept_placed)

@@ -17,11 +17,13 @@ info() { "$HEAPTAPE" info "$1" --json >"$TMP/i.json" 2>"$TMP/err"; }
 is() { [ "$(json "$TMP/i.json" "$1")" = True ]; }
 
 exits() {
-	start_target $PYTHON -c "$GROW" 20 0.3
+	start_target $PYTHON -c "$GROW" 20 1
 	start_recorder -p "$TARGET" -o "$TMP/e.tape" --ring 4M || { fail "the target's exit copies the ring" "no recorder"; return; }
 	release_target
 	wait "$RECORDER"
-	if info "$TMP/e.tape.1.exit" && is "d['complete'] and d['record']['end'] == d['record']['copy_cause'] == 'exit' and d['events']['total'] > 10000" &&
+	if info "$TMP/e.tape.1.exit" && "$HEAPTAPE" cut -q "$TMP/e.tape.1.exit" --from 400ms -o "$TMP/c.tape" &&
+		[ "$("$HEAPTAPE" dump "$TMP/c.tape" | grep '"kept":true' | grep -cE '"op":"(brk|thread_start)"')" = 2 ] &&
+		is "d['complete'] and d['record']['end'] == d['record']['copy_cause'] == 'exit' and d['events']['total'] > 10000" &&
 		grep -q "copied to $TMP/e.tape.1.exit$" "$TMP/record.err"; then pass "the target's exit copies the ring"; else
 		fail "the target's exit copies the ring" "$(cat "$TMP/err" "$TMP/record.err")"
 	fi

@@ -87,8 +87,10 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 	int err;
 
 	if (ev->flags & TAPE_KEPT && !p->begun) {
-		s->kept_objects += tape_kind_is_alloc(ev->kind);
-		s->kept_nbytes += ev->size;
+		bool object = tape_kind_is_alloc(ev->kind) && !(ev->flags & TAPE_SUB);
+
+		s->kept_objects += object;
+		s->kept_nbytes += object ? ev->size : 0;
 		return heap_apply(p->heap, ev, NULL);
 	}
 	p->begun = true;

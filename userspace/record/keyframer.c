@@ -16,9 +16,9 @@
 
 #define SLICE_NBYTES (2u << 20) /* appended at once: about a millisecond */
 
-/* What the copy leaves: this, the stacks' numbers, the blocks. */
+/* What the copy leaves: this, the numbers of stacks and strings, the blocks. */
 struct made_head {
-	uint64_t nr_stacks, blocks_nbytes;
+	uint64_t nr_stacks, nr_strings, blocks_nbytes;
 };
 
 void keyframer_become_copy(int fd)
@@ -29,24 +29,26 @@ void keyframer_become_copy(int fd)
 	close_range((unsigned)(fd > 2 ? fd : 2) + 1, ~0u, 0);
 }
 
-static int make(int fd, const struct heap *heap, uint64_t ns, uint64_t unit_ns)
+static int make(int fd, const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns)
 {
 	struct keyframe k;
 	struct made_head head;
-	int err = keyframe_encode(heap, ns, unit_ns, &k);
+	int err = keyframe_encode(heap, state, ns, unit_ns, &k);
 
 	if (err)
 		return err;
-	head = (struct made_head){ k.nr_stacks, k.blocks.nbytes };
+	head = (struct made_head){ k.nr_stacks, k.nr_strings, k.blocks.nbytes };
 	err = io_write_all(fd, &head, sizeof(head));
 	if (!err)
 		err = io_write_all(fd, k.stacks, k.nr_stacks * sizeof(*k.stacks));
+	if (!err)
+		err = io_write_all(fd, k.strings, k.nr_strings * sizeof(*k.strings));
 	if (!err)
 		err = io_write_all(fd, k.blocks.data, k.blocks.nbytes);
 	return err;
 }
 
-int keyframer_start(struct keyframer *k, const struct heap *heap, uint64_t ns, uint64_t unit_ns)
+int keyframer_start(struct keyframer *k, const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns)
 {
 	int err;
 
@@ -58,7 +60,7 @@ int keyframer_start(struct keyframer *k, const struct heap *heap, uint64_t ns, u
 	k->pid = fork();
 	if (k->pid == 0) {
 		keyframer_become_copy(k->fd);
-		_exit(make(k->fd, heap, ns, unit_ns) != 0);
+		_exit(make(k->fd, heap, state, ns, unit_ns) != 0);
 	}
 	if (k->pid > 0)
 		return 0;
@@ -85,8 +87,10 @@ void keyframer_close(struct keyframer *k)
 static int begin_append(struct keyframer *k, struct tape_writer *w)
 {
 	const struct made_head *head;
+	const uint32_t *stacks;
 	struct stat st;
 	void *made;
+	int err;
 
 	if (fstat(k->fd, &st) || st.st_size < (off_t)sizeof(*head))
 		return KEYFRAMER_FAILED;
@@ -96,11 +100,13 @@ static int begin_append(struct keyframer *k, struct tape_writer *w)
 	k->made = made;
 	k->nbytes = (size_t)st.st_size;
 	head = made;
-	k->next = sizeof(*head) + head->nr_stacks * sizeof(uint32_t);
+	stacks = (const uint32_t *)(const void *)(head + 1);
+	k->next = sizeof(*head) + (head->nr_stacks + head->nr_strings) * sizeof(uint32_t);
 	k->end = k->next + head->blocks_nbytes;
 	if (k->end != k->nbytes)
 		return KEYFRAMER_FAILED;
-	return tape_writer_keyframe(w, k->made + k->next, 0, (const uint32_t *)(const void *)(head + 1), head->nr_stacks);
+	err = tape_writer_use_strings(w, stacks + head->nr_stacks, head->nr_strings);
+	return err ? err : tape_writer_keyframe(w, k->made + k->next, 0, stacks, head->nr_stacks);
 }
 
 /* Whole blocks, about a slice. */

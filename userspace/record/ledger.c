@@ -14,10 +14,10 @@ struct ledger *ledger_new(const struct ledger_opts *opts)
 		return NULL;
 	l->opts = *opts;
 	l->heap = heap_new();
-	l->sub_heap = heap_new();
+	l->state = state_new(opts->page_size);
 	l->threads_room = 1024;
 	l->threads = calloc(l->threads_room, sizeof(*l->threads));
-	if (!l->heap || !l->sub_heap || !l->threads) {
+	if (!l->heap || !l->state || !l->threads) {
 		ledger_free(l);
 		return NULL;
 	}
@@ -30,7 +30,7 @@ void ledger_free(struct ledger *l)
 	if (!l)
 		return;
 	heap_free(l->heap);
-	heap_free(l->sub_heap);
+	state_free(l->state);
 	cover_free(l->cover);
 	ranges_free(&l->ranges);
 	free(l->threads);
@@ -73,6 +73,11 @@ bool ledger_saw_exec(struct ledger *l)
 const struct heap *ledger_heap(const struct ledger *l)
 {
 	return l->heap;
+}
+
+const struct state *ledger_state(const struct ledger *l)
+{
+	return l->state;
 }
 
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
@@ -150,7 +155,9 @@ struct tape_event ledger_event(struct ledger *l, unsigned cpu, const struct ht_e
 
 int ledger_add(struct ledger *l, const struct tape_event *ev)
 {
-	return tape_writer_add(l->opts.writer, ev);
+	int err = state_concerns(ev) ? state_apply(l->state, ev) : 0;
+
+	return err ? err : tape_writer_add(l->opts.writer, ev);
 }
 
 /* ---- sub-allocations: only looked for once two allocators have live objects ---- */
@@ -180,7 +187,7 @@ static bool is_sub(struct ledger *l, uint64_t addr, uint8_t alloc)
 {
 	struct heap_object object;
 
-	return heap_find(l->sub_heap, addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
+	return heap_find(state_subs(l->state), addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
 }
 
 static int cover_follow(struct ledger *l, const struct tape_event *ev, const struct heap_change *change)
@@ -210,12 +217,8 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 		l->births[ev->alloc]++;
 	}
 	if (ev->flags & TAPE_SUB) {
-		struct tape_event plain = *ev;
-
-		plain.flags &= (uint8_t)~TAPE_SUB;
 		l->totals.sub += !(ev->flags & TAPE_FAILED);
-		err = heap_apply(l->sub_heap, &plain, &change);
-		return err ? err : ledger_add(l, ev);
+		return ledger_add(l, ev);
 	}
 	err = heap_apply(l->heap, ev, &change);
 	if (!err)
@@ -398,7 +401,7 @@ static bool free_is_wrappers(struct ledger *l, struct ledger_thread *t, const st
 	struct heap_object object;
 
 	/* The owner's own free follows, or the wrapper keeps the block, which then lives on. */
-	if (heap_find(l->heap, ev->addr, &object) || heap_find(l->sub_heap, ev->addr, &object))
+	if (heap_find(l->heap, ev->addr, &object) || heap_find(state_subs(l->state), ev->addr, &object))
 		return object.alloc != ev->alloc;
 	/* Its outer call has been written. */
 	if (inner && t->last_free == ev->addr)
@@ -506,8 +509,6 @@ static int take_exec(struct ledger *l, const struct ht_ev_thread *e)
 	err = tape_writer_string(l->opts.writer, name, &id);
 	if (!err)
 		err = heap_apply(l->heap, &ev, NULL);
-	if (!err)
-		err = heap_apply(l->sub_heap, &ev, NULL);
 	if (err)
 		return err;
 	cover_free(l->cover);

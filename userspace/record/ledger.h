@@ -14,6 +14,7 @@
 
 #include "bpf/events.h"
 #include "formats/heap.h"
+#include "formats/state.h"
 #include "formats/tape.h"
 
 struct ledger;
@@ -89,6 +90,8 @@ int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);
 /* The live set that the events written so far make: what a keyframe holds. */
 const struct heap *ledger_heap(const struct ledger *l);
+/* And what else they make hold. */
+const struct state *ledger_state(const struct ledger *l);
 /* Set (and cleared by reading) when something came that the recorder must act on. */
 bool ledger_saw_code_mapped(struct ledger *l);
 bool ledger_saw_exec(struct ledger *l);

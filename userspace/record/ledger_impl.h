@@ -34,7 +34,8 @@ struct ledger_thread {
 
 struct ledger {
 	struct ledger_opts opts;
-	struct heap *heap, *sub_heap;
+	struct heap *heap;
+	struct state *state; /* its sub-allocations are level 2 */
 	struct cover *cover; /* NULL while only one allocator has live objects */
 	uint8_t only_alloc;  /* which that is */
 	struct ranges ranges;

@@ -245,7 +245,8 @@ static bool segment_is_due(struct ring *r, const struct heap *heap, uint64_t now
 	return last->nbytes >= segment_nbytes(r, heap) || (r->opts.keep_ns && age >= r->opts.keep_ns / SEGMENTS_WANTED);
 }
 
-static int begin_segment(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns)
+static int begin_segment(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state,
+			 uint64_t now_ns)
 {
 	uint64_t ns = tape_writer_last_ns(w);
 	char path[4200];
@@ -268,7 +269,7 @@ static int begin_segment(struct ring *r, struct tape_writer *w, const struct hea
 	r->appending = false;
 	if (err)
 		return err;
-	if (keyframer_start(&r->keyframer, heap, ns, tape_writer_time_unit(w))) {
+	if (keyframer_start(&r->keyframer, heap, state, ns, tape_writer_time_unit(w))) {
 		message_warn("%s: no keyframe could be made: the recorder cannot be copied", r->path);
 		r->next_try_ns = now_ns + RETRY_NS;
 	}
@@ -333,7 +334,7 @@ uint64_t ring_least_nbytes(uint64_t resident_nbytes)
 	return least > RING_LEAST_NBYTES ? least : RING_LEAST_NBYTES;
 }
 
-int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns)
+int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t now_ns)
 {
 	int err = 0;
 
@@ -344,7 +345,7 @@ int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, ui
 	while (r->opts.keep_ns && can_drop(r) && r->files[1].start_ns + r->opts.keep_ns < now_ns)
 		drop_first(r);
 	if (!err && segment_is_due(r, heap, now_ns))
-		err = begin_segment(r, w, heap, now_ns);
+		err = begin_segment(r, w, heap, state, now_ns);
 	if (!err && r->grown)
 		err = tape_writer_meta_u64(w, "ring.nbytes", r->limit);
 	r->grown = false;

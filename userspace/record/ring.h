@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "formats/heap.h"
+#include "formats/state.h"
 #include "record/ring_dump.h"
 
 #define RING_LEAST_NBYTES (1u << 20) /* what four keyframes of a small program and some blocks take */
@@ -37,10 +38,10 @@ int ring_open(const char *path, const struct ring_opts *opts, bool overwrite, st
 /* Fills in what the writer needs, and the path that it opens. */
 void ring_prepare(struct ring *r, struct tape_writer_opts *wo, char *path, size_t path_nbytes);
 /*
- * The tape's time is now_ns; the live set is what the events added so far make. 0 or -errno of the writer.
+ * The tape's time is now_ns; the live set and the state (NULL: none is told) are what the events added so far make. 0 or -errno of the writer.
  * A live set that outgrows the ring makes it larger, as told by a warning and on the tape: see TAPE.md "Ring".
  */
-int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns);
+int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t now_ns);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);
 /* A copy of what the ring holds is made beside it as one file, named PATH.N.CAUSE; by a copy of the process. */

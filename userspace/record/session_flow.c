@@ -239,7 +239,8 @@ static bool wait_a_little(struct session *s, bool busy)
 /* Segments, keyframes, and copies that were asked for. */
 static int step_ring(struct session *s)
 {
-	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), clock_monotonic_ns() - s->start_ns);
+	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), ledger_state(s->ledger),
+			    clock_monotonic_ns() - s->start_ns);
 
 	if (!err && s->dump_asked && ring_is_folder(s->ring)) {
 		err = ring_dump(s->ring, s->writer, s->dump_cause);

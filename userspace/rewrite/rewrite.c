@@ -18,6 +18,7 @@ struct rewrite {
 	const struct rewrite_opts *opts;
 	struct rewrite_result *res;
 	struct heap *heap;        /* what lives, as the new tape says it, until that begins */
+	struct state *state;      /* and what holds beside it */
 	struct renumber *renumber; /* NULL: addresses stay */
 	struct index_map stacks;  /* old number -> new */
 	uint32_t nr_allocators;   /* told to the writer so far: numbers stay the same */
@@ -27,6 +28,7 @@ struct rewrite {
 
 /* ---- facts ---- */
 
+#define PAGE_NBYTES 4096 /* where the tape does not say */
 #define SETTING_PREFIX "target.env."
 #define KERNEL_KEY "machine.kernel"
 
@@ -210,13 +212,17 @@ static int begin(struct rewrite *rw)
 		return 0;
 	err = tape_writer_segment(rw->w, rw->start_ns, NULL);
 	if (!err)
-		err = keyframe_encode(rw->heap, rw->start_ns, tape_writer_time_unit(rw->w), &k);
+		err = keyframe_encode(rw->heap, rw->state, rw->start_ns, tape_writer_time_unit(rw->w), &k);
+	if (!err)
+		err = tape_writer_use_strings(rw->w, k.strings, k.nr_strings);
 	if (!err)
 		err = tape_writer_keyframe(rw->w, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks);
 	rw->res->nr_objects = k.nr_objects;
 	keyframe_free(&k);
 	heap_free(rw->heap);
+	state_free(rw->state);
 	rw->heap = NULL;
+	rw->state = NULL;
 	return err;
 }
 
@@ -230,8 +236,10 @@ static int rewrite_event(struct rewrite *rw, struct tape_event ev)
 	kept = err ? err : transform(rw, &ev);
 	if (kept <= 0)
 		return kept;
+	if (before && state_concerns(&ev))
+		err = state_apply(rw->state, &ev);
 	if (before)
-		return heap_apply(rw->heap, &ev, NULL);
+		return err ? err : heap_apply(rw->heap, &ev, NULL);
 	rw->res->nr_events++;
 	return tape_writer_add(rw->w, &ev);
 }
@@ -295,8 +303,9 @@ static int prepare(struct rewrite *rw, const char *path)
 	if (rw->opts->to_ns <= rw->start_ns)
 		return -ERANGE;
 	rw->heap = heap_new();
+	rw->state = state_new(tape_reader_meta_u64(rw->r, "machine.page_size", PAGE_NBYTES));
 	rw->renumber = rw->opts->no_addresses ? renumber_new() : NULL;
-	if (!rw->heap || (rw->opts->no_addresses && !rw->renumber) || index_map_init(&rw->stacks))
+	if (!rw->heap || !rw->state || (rw->opts->no_addresses && !rw->renumber) || index_map_init(&rw->stacks))
 		return -ENOMEM;
 	err = tape_writer_open(path, &wo, &rw->w);
 	return err ? err : copy_facts(rw);
@@ -323,6 +332,7 @@ int rewrite_tape(struct tape_reader *r, const char *path, const struct rewrite_o
 	if (err && opened)
 		unlink(path);
 	heap_free(rw.heap);
+	state_free(rw.state);
 	renumber_free(rw.renumber);
 	index_map_free(&rw.stacks);
 	return err;
