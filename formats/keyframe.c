@@ -27,6 +27,8 @@ struct encoding {
 	size_t nr_seen; /* words */
 	struct tape_event *events;
 	uint32_t nr_events;
+	int (*put)(void *arg, const struct bytes *block); /* NULL: blocks are kept */
+	void *put_arg;
 	struct events_encoder *encoder;
 	struct block_codec *codec;
 };
@@ -83,7 +85,12 @@ static int end_block(struct encoding *e)
 		return err;
 	memcpy(parts + 1, columns, COLUMN_NR * sizeof(*columns));
 	e->nr_events = 0;
-	return block_encode(e->codec, &h, parts, COLUMN_NR + 1, &e->k->blocks);
+	err = block_encode(e->codec, &h, parts, COLUMN_NR + 1, &e->k->blocks);
+	if (!err && e->put) {
+		err = e->put(e->put_arg, &e->k->blocks);
+		e->k->blocks.nbytes = 0;
+	}
+	return err;
 }
 
 static int put_event(struct encoding *e, const struct tape_event *ev)
@@ -212,7 +219,13 @@ static int encode(struct encoding *e)
 
 int keyframe_encode(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns, struct keyframe *k)
 {
-	struct encoding e = { .k = k, .heap = heap, .state = state, .ns = ns, .unit_ns = unit_ns };
+	return keyframe_encode_to(heap, state, ns, unit_ns, NULL, NULL, k);
+}
+
+int keyframe_encode_to(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns,
+		       int (*put)(void *arg, const struct bytes *block), void *arg, struct keyframe *k)
+{
+	struct encoding e = { .k = k, .heap = heap, .state = state, .ns = ns, .unit_ns = unit_ns, .put = put, .put_arg = arg };
 	int err;
 
 	*k = (struct keyframe){ 0 };

@@ -25,6 +25,9 @@ struct keyframe {
 /* All objects of the heap, and the state (NULL: none is told), as of ns. Memory: 8 bytes an object, beside the blocks. 0 or
  * -ENOMEM; free in any case. */
 int keyframe_encode(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns, struct keyframe *k);
+/* The same, each block being handed to `put` as soon as it is made, and kept no longer; put's error ends it. */
+int keyframe_encode_to(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns,
+		       int (*put)(void *arg, const struct bytes *block), void *arg, struct keyframe *k);
 void keyframe_free(struct keyframe *k);
 
 /* Of a KEYFRAME or STATE block's payload: takes the number of events in the keyframe's later blocks off its front. */
