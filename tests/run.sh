@@ -7,6 +7,7 @@
 #   unit        the unit tests
 #   sanitizers  the unit tests under address and undefined-behaviour sanitizers
 #   fuzz        libFuzzer on every reader (FUZZ_SECONDS each)
+#   fuzz-long   the same, ten minutes each
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
@@ -31,7 +32,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
 	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full=
 
@@ -107,6 +108,7 @@ word_fuzz() {
 	rm -f "$log"
 }
 
+word_fuzz-long() { FUZZ_SECONDS=600 word_fuzz; }
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
