@@ -129,7 +129,7 @@ static int plan_events(struct builder *b)
 		for (long i = 0; i < nr && !b->err; i++, b->ordinal++) {
 			if (b->ordinal < b->survey.first)
 				continue;
-			if (evs[i].flags & TAPE_KEPT && !b->kept_placed) {
+			if (b->ordinal < b->survey.nr_kept_events) {
 				if (!state_may_hold(&evs[i])) /* mappings and threads of then: replay makes its own */
 					builder_note_kept(b, &evs[i]);
 				continue;

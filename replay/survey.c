@@ -165,6 +165,7 @@ static int note_event(struct pass *p, const struct tape_event *ev, uint64_t ordi
 	if (ev->flags & TAPE_KEPT && !p->begun) {
 		bool object = tape_kind_is_alloc(ev->kind) && !(ev->flags & TAPE_SUB);
 
+		s->nr_kept_events++;
 		s->nr_kept += object;
 		s->nr_by_alloc[ev->alloc] += object;
 		return 0;
