@@ -87,30 +87,28 @@ memory() {
 		def children(pid):
 		    try: return [int(p) for p in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
 		    except OSError: return []
-		def run(nr):
+		def run(nr, keyframe):
 		    target = subprocess.Popen([program, str(nr), "30"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 		    target.stdout.readline()
 		    ready, done = os.pipe()
-		    recorder = subprocess.Popen([heaptape, "record", "-q", "-f", "-p", str(target.pid), "-o", tape, "--keyframe", "4s",
+		    recorder = subprocess.Popen([heaptape, "record", "-q", "-f", "-p", str(target.pid), "-o", tape, "--keyframe", keyframe,
 		                                 "--ready-fd", str(done)], pass_fds=[done])
 		    os.read(ready, 1)
 		    target.stdin.write(b"go\n"), target.stdin.flush()
 		    target.stdout.readline()
-		    alone = together = 0
+		    most = 0
 		    end = time.time() + 9
 		    while time.time() < end:
-		        copies = [c for c in children(recorder.pid) if c != target.pid]
-		        if copies: together = max(together, pss(recorder.pid) + sum(pss(c) for c in copies))
-		        else: alone = max(alone, pss(recorder.pid))
+		        most = max(most, pss(recorder.pid) + sum(pss(c) for c in children(recorder.pid)))
 		        time.sleep(0.02)
 		    target.kill(), recorder.wait()
-		    return alone, together
-		base = run(1000)
-		print("the recorder of a program without live objects: %d KiB, rings included" % base[0])
+		    return most
+		base = run(1000, "0")
+		print("the recorder of a program without live objects: %d KiB, rings included" % base)
 		for nr in counts:
-		    alone, together = run(nr)
-		    print("of one with %d: %d KiB, %.1f bytes an object; while a keyframe is made %d KiB, %.1f bytes" %
-		          (nr, alone, (alone - base[0]) * 1024 / nr, together, (together - base[0]) * 1024 / nr))
+		    alone, together = run(nr, "0"), run(nr, "4s")
+		    print("of one with %d: %d KiB, %.1f bytes an object; with keyframes %d KiB, %.1f bytes" %
+		          (nr, alone, (alone - base) * 1024 / nr, together, (together - base) * 1024 / nr))
 	PY
 }
 
