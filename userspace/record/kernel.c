@@ -163,6 +163,8 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 
 		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp || oom_tp))
 			continue;
+		if (syscall_tp && k->tracepoint_err)
+			continue; /* all or none; threads and the process are followed all the same */
 		for (int i = 0; i < k->skel->skeleton->prog_cnt; i++)
 			if (*k->skel->skeleton->progs[i].prog == prog)
 				link = k->skel->skeleton->progs[i].link;
@@ -180,10 +182,8 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 			return -errno;
 		}
 		k->tracepoint_err = -errno;
-		k->has_tracepoints = false;
-		return 0;
 	}
-	k->has_tracepoints = opts->mappings;
+	k->has_tracepoints = opts->mappings && !k->tracepoint_err;
 	return 0;
 }
 
