@@ -36,7 +36,7 @@ limited_cgroup() {
 		own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 		for base in "/sys/fs/cgroup$own" /sys/fs/cgroup; do
 			CGROUP=$base/heaptape-test.$$
-			mkdir "$CGROUP" 2>/dev/null && echo "$1" 2>/dev/null >"$CGROUP/memory.max" && { echo 0 >"$CGROUP/memory.swap.max"; return; } 2>/dev/null
+			mkdir "$CGROUP" 2>/dev/null && echo "$1" 2>/dev/null >"$CGROUP/memory.max" && { echo 0 >"$CGROUP/memory.swap.max"; return 0; } 2>/dev/null
 			rmdir "$CGROUP" 2>/dev/null
 		done
 	fi
