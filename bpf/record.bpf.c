@@ -31,6 +31,7 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task) { return process_exited(task); }
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task) { return process_execed(task); }
+SEC("raw_tp/mark_victim") int on_oom(struct bpf_raw_tracepoint_args *ctx) { return oom_marked(ctx->args[0]); }
 
 /* Page faults of the target's own tasks. */
 SEC("perf_event") int on_fault(struct bpf_perf_event_data *ctx) { return page_faulted(ctx); }

@@ -151,10 +151,34 @@ static __always_inline int task_renamed(struct task_struct *task, const char *co
 	return thread_emit(task, HT_EV_THREAD, 0, 0, comm);
 }
 
+/* Whom the kernel last killed for lack of memory, in the numbers of the first pid namespace; is the target among them? */
+#define OOM_VICTIMS 8 /* a power of two; between being marked and ending there are milliseconds */
+#define PID_NUMBERS (1u << 22) /* the kernel's PID_MAX_LIMIT */
+__u32 oom_victims[OOM_VICTIMS], nr_oom_victims, target_oom;
+
+/* Linux before 6.9 tells the number of a thread, later ones the task. */
+static __always_inline int oom_marked(u64 victim)
+{
+	u32 id = victim < PID_NUMBERS ? (u32)victim : (u32)BPF_CORE_READ((struct task_struct *)victim, tgid);
+
+	oom_victims[__sync_fetch_and_add(&nr_oom_victims, 1) & (OOM_VICTIMS - 1)] = id;
+	return 0;
+}
+
+static __always_inline void oom_check(void)
+{
+	u64 ids = bpf_get_current_pid_tgid();
+
+	for (u32 i = 0; i < OOM_VICTIMS; i++)
+		if (oom_victims[i] && (oom_victims[i] == (u32)ids || oom_victims[i] == (u32)(ids >> 32)))
+			target_oom = 1;
+}
+
 static __always_inline int process_exited(struct task_struct *task)
 {
 	if (!is_target())
 		return 0;
+	oom_check();
 	return thread_emit(task, HT_EV_THREAD, HT_EVF_EXIT, 0, NULL);
 }
 

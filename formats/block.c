@@ -83,7 +83,7 @@ static const char *block_head_fault(const struct block_head *h)
 		return "block larger than the format allows";
 	if (!(h->flags & BLOCK_ZSTD) && h->stored_nbytes != h->raw_nbytes)
 		return "uncompressed block with two lengths";
-	if ((h->kind == BLOCK_EVENTS || h->kind == BLOCK_KEYFRAME) && h->count > BLOCK_EVENTS_NR_MAX)
+	if ((h->kind == BLOCK_EVENTS || h->kind == BLOCK_KEYFRAME || h->kind == BLOCK_STATE) && h->count > BLOCK_EVENTS_NR_MAX)
 		return "more events in a block than the format allows";
 	if (h->first_ns > h->last_ns)
 		return "block ends before it starts";

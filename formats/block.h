@@ -25,6 +25,7 @@ enum block_kind {
 	BLOCK_INDEX = 6,
 	BLOCK_END = 7,
 	BLOCK_NAMES = 8,
+	BLOCK_STATE = 9,
 };
 
 enum block_flag { BLOCK_ZSTD = 1 };

@@ -109,9 +109,10 @@ struct cursor {
 	bool bad; /* something reached for more than there is, or a varint was longer than 64 bits */
 };
 
+/* No bytes may lie at NULL. */
 static inline struct cursor cursor_of(const uint8_t *data, size_t nbytes)
 {
-	return (struct cursor){ .p = data, .end = data + nbytes };
+	return (struct cursor){ .p = data, .end = nbytes ? data + nbytes : data };
 }
 
 static inline struct cursor cursor_empty(void)

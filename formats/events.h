@@ -56,5 +56,8 @@ int events_decode(struct events_decoder *d, struct cursor payload, uint64_t firs
 /* The same for a keyframe at at_ns, whose events are births, and blocks given up, from before. */
 int events_decode_keyframe(struct events_decoder *d, struct cursor payload, uint64_t at_ns, size_t nr,
 			   struct tape_event *evs, const char **why_ret);
+/* The same for a STATE block. */
+int events_decode_state(struct events_decoder *d, struct cursor payload, uint64_t at_ns, size_t nr, struct tape_event *evs,
+			const char **why_ret);
 
 #endif

@@ -10,6 +10,7 @@
 #include "block.h"
 #include "columns.h"
 #include "events.h"
+#include "state.h"
 
 struct words {
 	uint64_t values[WORDS_NR_MAX];
@@ -350,5 +351,16 @@ int events_decode_keyframe(struct events_decoder *d, struct cursor payload, uint
 	for (size_t i = 0; i < nr && !err; i++)
 		if (!kind_is_birth(evs[i].kind) && evs[i].kind != TAPE_GIVE_UP)
 			err = (*why_ret = "a keyframe holds what is neither an object nor given up", -EBADMSG);
+	return err;
+}
+
+int events_decode_state(struct events_decoder *d, struct cursor payload, uint64_t at_ns, size_t nr, struct tape_event *evs,
+			const char **why_ret)
+{
+	int err = decode(d, payload, at_ns, true, nr, evs, why_ret);
+
+	for (size_t i = 0; i < nr && !err; i++)
+		if (!state_may_hold(&evs[i]))
+			err = (*why_ret = "a state holds what is neither mapping, break, thread nor sub-allocation", -EBADMSG);
 	return err;
 }

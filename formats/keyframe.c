@@ -2,7 +2,7 @@
 /*
  * keyframe.c - see keyframe.h.
  *
- * First what threads have given up, as a birth and a give-up each: another object may live at that address already.
+ * First the state: who finds the keyframe whole finds it whole too. Then what threads have given up, as a birth and a give-up each: another object may live at that address already.
  * Then all others in ascending order of addresses, which makes them small.
  */
 #include "keyframe.h"
@@ -18,6 +18,8 @@
 struct encoding {
 	struct keyframe *k;
 	const struct heap *heap;
+	const struct state *state;
+	uint16_t block; /* kind of the blocks at hand */
 	uint64_t ns, unit_ns, left; /* left: events that have not gone into a block yet */
 	uint64_t *addrs;
 	size_t nr_addrs;
@@ -25,6 +27,8 @@ struct encoding {
 	size_t nr_seen; /* words */
 	struct tape_event *events;
 	uint32_t nr_events;
+	int (*put)(void *arg, const struct bytes *block); /* NULL: blocks are kept */
+	void *put_arg;
 	struct events_encoder *encoder;
 	struct block_codec *codec;
 };
@@ -67,7 +71,7 @@ static int list_stacks(struct encoding *e)
 
 static int end_block(struct encoding *e)
 {
-	struct block_head h = { .kind = BLOCK_KEYFRAME, .count = e->nr_events };
+	struct block_head h = { .kind = e->block, .count = e->nr_events };
 	uint8_t left[VARINT_NBYTES_MAX];
 	struct bytes parts[COLUMN_NR + 1] = { { .data = left, .cap = sizeof(left) } };
 	const struct bytes *columns;
@@ -81,7 +85,12 @@ static int end_block(struct encoding *e)
 		return err;
 	memcpy(parts + 1, columns, COLUMN_NR * sizeof(*columns));
 	e->nr_events = 0;
-	return block_encode(e->codec, &h, parts, COLUMN_NR + 1, &e->k->blocks);
+	err = block_encode(e->codec, &h, parts, COLUMN_NR + 1, &e->k->blocks);
+	if (!err && e->put) {
+		err = e->put(e->put_arg, &e->k->blocks);
+		e->k->blocks.nbytes = 0;
+	}
+	return err;
 }
 
 static int put_event(struct encoding *e, const struct tape_event *ev)
@@ -97,6 +106,42 @@ static int put_object(struct encoding *e, const struct heap_object *obj)
 	int err = note_stack(e, obj->stack);
 
 	return err ? err : put_event(e, &ev);
+}
+
+static int count_state(void *arg, const struct tape_event *ev)
+{
+	struct encoding *e = arg;
+
+	e->left++;
+	e->k->nr_strings += ev->kind == TAPE_THREAD_START;
+	return 0;
+}
+
+static int put_state_event(void *arg, const struct tape_event *ev)
+{
+	struct encoding *e = arg;
+	int err = note_stack(e, ev->stack);
+
+	if (ev->kind == TAPE_THREAD_START)
+		e->k->strings[e->k->nr_strings++] = (uint32_t)ev->arg;
+	return err ? err : put_event(e, ev);
+}
+
+static int put_state(struct encoding *e)
+{
+	int err;
+
+	if (!e->state)
+		return 0;
+	e->block = BLOCK_STATE;
+	e->left = 0;
+	state_each(e->state, count_state, e);
+	e->k->strings = malloc((e->k->nr_strings + 1) * sizeof(*e->k->strings));
+	if (!e->k->strings)
+		return -ENOMEM;
+	e->k->nr_strings = 0;
+	err = state_each(e->state, put_state_event, e);
+	return !err && e->nr_events ? end_block(e) : err;
 }
 
 static int put_given(void *arg, uint32_t tid, const struct heap_object *obj)
@@ -155,6 +200,10 @@ static int encode(struct encoding *e)
 	e->codec = block_codec_new(KEYFRAME_ZSTD_LEVEL);
 	if (!e->addrs || !e->events || !e->encoder || !e->codec)
 		return -ENOMEM;
+	err = put_state(e);
+	if (err)
+		return err;
+	e->block = BLOCK_KEYFRAME;
 	heap_each_given(e->heap, count_given, &nr_given);
 	e->k->nr_objects = nr;
 	e->left = nr + nr_given;
@@ -163,14 +212,20 @@ static int encode(struct encoding *e)
 		err = heap_each_given(e->heap, put_given, e);
 	if (!err)
 		err = put_objects(e);
-	if (!err && (e->nr_events || !e->k->blocks.nbytes)) /* an empty heap is a keyframe too */
+	if (!err && (e->nr_events || !(nr + nr_given))) /* an empty heap is a keyframe too */
 		err = end_block(e);
 	return err ? err : list_stacks(e);
 }
 
-int keyframe_encode(const struct heap *heap, uint64_t ns, uint64_t unit_ns, struct keyframe *k)
+int keyframe_encode(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns, struct keyframe *k)
 {
-	struct encoding e = { .k = k, .heap = heap, .ns = ns, .unit_ns = unit_ns };
+	return keyframe_encode_to(heap, state, ns, unit_ns, NULL, NULL, k);
+}
+
+int keyframe_encode_to(const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns,
+		       int (*put)(void *arg, const struct bytes *block), void *arg, struct keyframe *k)
+{
+	struct encoding e = { .k = k, .heap = heap, .state = state, .ns = ns, .unit_ns = unit_ns, .put = put, .put_arg = arg };
 	int err;
 
 	*k = (struct keyframe){ 0 };
@@ -187,6 +242,7 @@ void keyframe_free(struct keyframe *k)
 {
 	bytes_free(&k->blocks);
 	free(k->stacks);
+	free(k->strings);
 	*k = (struct keyframe){ 0 };
 }
 

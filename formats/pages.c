@@ -18,6 +18,7 @@
 #define MADV_DONTNEED_ADVICE 4u
 
 #define BY_SHARED TAPE_BY_LOADER /* in the ranges only */
+#define OLDER 1 /* a range's obj: it is older than the tape */
 
 struct region {
 	uint64_t number;
@@ -282,10 +283,25 @@ static int move(struct pages *p, const struct tape_event *ev)
 	return err;
 }
 
+/* A keyframe tells whose a mapping is, but not what of it is in memory. */
+static int note_older(struct pages *p, const struct tape_event *ev)
+{
+	unsigned by = ev->flags >> TAPE_BY_SHIFT & 3;
+	uint64_t start = ev->kind == TAPE_BRK ? ev->old : ev->addr, end = ev->kind == TAPE_BRK ? ev->addr : ev->addr + ev->size;
+	bool shared = ev->kind == TAPE_MMAP && by != TAPE_BY_ALLOCATOR && ev->arg >> 32 & MAP_SHARED_FLAG;
+
+	if ((ev->kind != TAPE_MMAP && ev->kind != TAPE_BRK) || start >= end || end > ADDRESSES_END)
+		return 0;
+	return ranges_set(&p->ranges, start & ~(PAGE - 1), (end + PAGE - 1) & ~(PAGE - 1),
+			  shared ? BY_SHARED : by == TAPE_BY_PROGRAM || by == TAPE_BY_LOADER ? TAPE_BY_PROGRAM : TAPE_BY_ALLOCATOR, OLDER);
+}
+
 int pages_event(struct pages *p, const struct tape_event *ev)
 {
 	unsigned by = ev->flags >> TAPE_BY_SHIFT & 3;
 
+	if (ev->flags & TAPE_KEPT)
+		return note_older(p, ev);
 	switch (ev->kind) {
 	case TAPE_FAULT: return fault(p, ev->addr);
 	case TAPE_MMAP:
@@ -320,7 +336,9 @@ static bool is_memory(uint64_t addr, uint64_t nbytes)
 /* A page that no mapping on this tape has made: it was there before, and a small object's writing shows that it still is. */
 static bool is_older(const struct pages *p, uint64_t addr, uint64_t nbytes)
 {
-	return nbytes <= SMALL_NBYTES && !p->from_exec && !ranges_find(&p->ranges, addr);
+	const struct range *r = ranges_find(&p->ranges, addr);
+
+	return nbytes <= SMALL_NBYTES && (r ? r->obj == OLDER : !p->from_exec);
 }
 
 int pages_birth(struct pages *p, uint64_t addr, uint64_t nbytes)

@@ -5,7 +5,7 @@
  * A page is resident from its fault until it is unmapped, dropped (MADV_DONTNEED) or mapped over. It is the allocator's if
  * its mapping was made inside an allocator's call, by brk, or has ever held an object; the rest is `around`. On a tape that
  * began late, pages older than the tape are not seen until an object is born on them: they count from then on (small
- * objects are written), and what is resident beyond that is the difference to what the kernel counted.
+ * objects are written; a keyframe's mappings tell whose they are), and what is resident beyond that is the difference to what the kernel counted.
  * Every figure of the split is kept as events come, in constant time a page. Where usable sizes are not known, internal waste
  * is part of the holes. Pure; one thread at a time. Memory: 3 bytes a page of each 2 MiB that ever held something.
  */

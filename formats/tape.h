@@ -53,6 +53,7 @@ enum tape_kind {
 	TAPE_LOST = 48,    /* size: calls lost, arg: enum tape_loss, old: ns at which the loss may have begun */
 	TAPE_MARK = 49,    /* arg: enum tape_mark */
 	TAPE_COUNTER = 50, /* arg: enum tape_counter, size: what to add to it */
+	TAPE_SUSPEND = 51, /* the machine was suspended; size: for how many ns, in which the tape's clock stood still */
 };
 
 enum tape_flag {
@@ -60,7 +61,7 @@ enum tape_flag {
 	TAPE_UNKNOWN = 2,      /* frees or resizes a block whose birth is not on the tape */
 	TAPE_IMPLIED_FREE = 4, /* born at the address of a live object, which thereby ended */
 	TAPE_SUB = 8,          /* inside a live object of another recorded allocator: level 2, counted, never replayed */
-	TAPE_KEPT = 32,        /* given by the reader, in front of all other events: an object of the keyframe with which the
+	TAPE_KEPT = 32,        /* given by the reader, in front of all other events: an object, or another fact, of the keyframe with which the
 	                          tape starts, as the event of its birth (ns, tid, stack: of then), in no order of time */
 	TAPE_WRITE = 16,       /* TAPE_FAULT: by a write */
 	TAPE_BY_SHIFT = 6,     /* bits 6-7: enum tape_by of TAPE_MMAP .. TAPE_MADVISE */
@@ -175,6 +176,8 @@ int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path);
  * events may have been added since. A large one may come in parts of whole blocks, in order (nr_stacks only with the first).
  */
 int tape_writer_keyframe(struct tape_writer *w, const uint8_t *blocks, size_t nbytes, const uint32_t *stacks, size_t nr_stacks);
+/* Strings that the blocks of the next tape_writer_keyframe name: they stand in front of them. */
+int tape_writer_use_strings(struct tape_writer *w, const uint32_t *strings, size_t nr);
 uint32_t tape_writer_segment_nr(const struct tape_writer *w);
 /* Of the last event added, or the last segment's start. */
 uint64_t tape_writer_last_ns(const struct tape_writer *w);
@@ -211,7 +214,8 @@ long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs
 int tape_reader_rewind(struct tape_reader *r);
 /*
  * A tape cut from a longer one, or left by a ring, starts with a keyframe: its objects are handed out first, as events
- * with TAPE_KEPT, then what happened since. Reading begins there; tape_reader_seek begins at the last keyframe that is
+ * with TAPE_KEPT, with them mappings (TAPE_MMAP, TAPE_BRK), threads that live (TAPE_THREAD_START) and sub-allocations
+ * (TAPE_SUB) as of then, where the tape tells them; then what happened since. Reading begins there; tape_reader_seek begins at the last keyframe that is
  * not behind `ns` instead (or at the tape's start, if there is none). 0 or -ENOMEM.
  */
 int tape_reader_seek(struct tape_reader *r, uint64_t ns);

@@ -5,7 +5,10 @@
 
 #include "file_parts.h"
 
-/* Copies up to the last whole block as of file_parts_open and adds an END block. 0 or -errno (-EBADMSG: no tape). */
-int tape_copy(const struct file_parts *from, int fd);
+/*
+ * Copies up to the last whole block as of file_parts_open, and adds why it was made (a word, TAPE.md "copy.cause") and an
+ * END block. 0 or -errno (-EBADMSG: no tape).
+ */
+int tape_copy(const struct file_parts *from, const char *cause, int fd);
 
 #endif

@@ -31,6 +31,7 @@ static const char *const kind_names[] = {
 	[TAPE_LOST] = "lost",
 	[TAPE_MARK] = "mark",
 	[TAPE_COUNTER] = "counter",
+	[TAPE_SUSPEND] = "suspend",
 };
 
 static const char *const loss_names[] = {

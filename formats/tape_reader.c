@@ -20,7 +20,7 @@
 #define END_NBYTES (BLOCK_HEAD_NBYTES + 16) /* of the whole END block */
 #define WANTED \
 	(1u << BLOCK_META | 1u << BLOCK_DICT | 1u << BLOCK_EVENTS | 1u << BLOCK_INDEX | 1u << BLOCK_END | 1u << BLOCK_NAMES | \
-	 1u << BLOCK_KEYFRAME | 1u << BLOCK_SEGMENT)
+	 1u << BLOCK_KEYFRAME | 1u << BLOCK_SEGMENT | 1u << BLOCK_STATE)
 
 struct tape_reader {
 	struct block_file file;
@@ -254,7 +254,7 @@ static int take_events(struct tape_reader *r, const struct block_head *head, str
 	return 0;
 }
 
-/* Objects that lived when reading begins, as events that come before all others. */
+/* Objects that lived when reading begins, or the state as of then, as events that come before all others. */
 static int take_keyframe(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
 {
 	uint64_t left;
@@ -263,7 +263,8 @@ static int take_keyframe(struct tape_reader *r, const struct block_head *head, s
 	if (!err)
 		err = room_for_events(r, head->count, why_ret);
 	if (!err)
-		err = events_decode_keyframe(r->decoder, payload, head->first_ns, head->count, r->events, why_ret);
+		err = (head->kind == BLOCK_STATE ? events_decode_state : events_decode_keyframe)(
+			r->decoder, payload, head->first_ns, head->count, r->events, why_ret);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < head->count; i++)
@@ -284,7 +285,7 @@ static int next_keyframe(struct tape_reader *r)
 		int err = 0;
 
 		r->keyframe_at += BLOCK_HEAD_NBYTES + head.stored_nbytes;
-		if (head.kind != BLOCK_KEYFRAME && head.kind != BLOCK_DICT)
+		if (head.kind != BLOCK_KEYFRAME && head.kind != BLOCK_STATE && head.kind != BLOCK_DICT)
 			continue;
 		err = block_file_load(&r->file, offset, &head, &payload, &why);
 		if (!err && head.kind == BLOCK_DICT)
@@ -300,13 +301,13 @@ static int next_keyframe(struct tape_reader *r)
 	return 0;
 }
 
-/* One that is passed on the way: only its checksum, and that it says how many follow, can be held against it. */
-static int pass_keyframe(struct tape_reader *r, struct cursor payload, const char **why_ret)
+/* One (or a state) that is passed on the way: only its checksum, and that it says how many follow, can be held against it. */
+static int pass_keyframe(struct tape_reader *r, const struct block_head *head, struct cursor payload, const char **why_ret)
 {
 	uint64_t left;
 	int err = keyframe_left(&payload, &left, why_ret);
 
-	r->nr_keyframes += !err && !left;
+	r->nr_keyframes += !err && !left && head->kind == BLOCK_KEYFRAME;
 	return err;
 }
 
@@ -326,7 +327,8 @@ static int take_block(struct tape_reader *r, const struct block_head *head, stru
 		r->nr_segments++;
 		return 0;
 	case BLOCK_KEYFRAME:
-		return pass_keyframe(r, payload, why_ret);
+	case BLOCK_STATE:
+		return pass_keyframe(r, head, payload, why_ret);
 	default:
 		return 0; /* INDEX and END were checked as blocks; other kinds are passed by their length */
 	}

@@ -498,6 +498,15 @@ int tape_writer_keyframe(struct tape_writer *w, const uint8_t *blocks, size_t nb
 	return !err && w->out.nbytes ? write_out(w) : err;
 }
 
+int tape_writer_use_strings(struct tape_writer *w, const uint32_t *strings, size_t nr)
+{
+	int err = w->err;
+
+	for (size_t i = 0; i < nr && !err; i++)
+		err = dict_added(w, dict_writer_use_string(w->dict, strings[i]));
+	return err;
+}
+
 uint32_t tape_writer_segment_nr(const struct tape_writer *w)
 {
 	return w->segment;

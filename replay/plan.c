@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/state.h"
 #include "replay/plan_build.h"
 
 #define CLOCK_PERIOD_NS 10000000ull
@@ -132,8 +133,9 @@ static int plan_events(struct builder *b)
 		for (long i = 0; i < nr && !b->err; i++, b->ordinal++) {
 			if (b->ordinal < b->survey.first)
 				continue;
-			if (evs[i].flags & TAPE_KEPT && b->survey.nr_kept && !b->kept_placed) {
-				builder_note_kept(b, &evs[i]);
+			if (b->ordinal < b->survey.nr_kept_events) {
+				if (!state_may_hold(&evs[i])) /* mappings and threads of then: replay makes its own */
+					builder_note_kept(b, &evs[i]);
 				continue;
 			}
 			if (!b->kept_placed)
@@ -225,7 +227,7 @@ static int prepare(struct builder *b)
 {
 	const char *dir = b->opts->dir ? b->opts->dir : getenv("TMPDIR");
 	struct plan_header *head = &b->plan->head;
-	bool from_exec = tape_reader_meta_u64(b->reader, "start.from_exec", 0) && !b->survey.nr_kept;
+	bool from_exec = tape_reader_meta_u64(b->reader, "start.from_exec", 0) && !tape_reader_start_ns(b->reader, NULL);
 	from_exec |= b->survey.nr_execs != 0;
 	take_survey(b);
 	*head = (struct plan_header){ .magic = PLAN_MAGIC, .version = PLAN_VERSION };

@@ -163,8 +163,11 @@ static int note_event(struct pass *p, const struct tape_event *ev, uint64_t ordi
 	bool stack_mapped = false;
 	int err = 0;
 	if (ev->flags & TAPE_KEPT && !p->begun) {
-		s->nr_kept += tape_kind_is_alloc(ev->kind);
-		s->nr_by_alloc[ev->alloc] += tape_kind_is_alloc(ev->kind);
+		bool object = tape_kind_is_alloc(ev->kind) && !(ev->flags & TAPE_SUB);
+
+		s->nr_kept_events++;
+		s->nr_kept += object;
+		s->nr_by_alloc[ev->alloc] += object;
 		return 0;
 	}
 	p->begun = true;

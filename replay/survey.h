@@ -28,6 +28,7 @@ struct survey {
 	uint64_t first_ns; /* its time, or the keyframe's */
 	uint64_t last_ns;
 	uint64_t nr_kept;   /* objects of the keyframe with which the tape starts */
+	uint64_t nr_kept_events; /* of it and its state: these come before all others */
 	struct index_map tids; /* of all events behind it: a thread that made an object may be long gone */
 	uint64_t nr_execs;
 	uint64_t nr_faults, nr_write_faults;

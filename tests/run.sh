@@ -7,10 +7,11 @@
 #   unit        the unit tests
 #   sanitizers  the unit tests under address and undefined-behaviour sanitizers
 #   fuzz        libFuzzer on every reader (FUZZ_SECONDS each)
+#   fuzz-long   the same, ten minutes each
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
-#   ring        a ring of a live process: size, copies, killed recorders; cut and strip
+#   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
@@ -32,7 +33,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=180 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
 	[fidelity]=180 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full= fidelity=
 
@@ -108,10 +109,11 @@ word_fuzz() {
 	rm -f "$log"
 }
 
+word_fuzz-long() { FUZZ_SECONDS=600 word_fuzz; }
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
-word_ring() { bash "$ROOT/tests/live/ring.sh"; }
+word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
 word_fidelity() {

@@ -91,6 +91,8 @@ static void add_record(cJSON *root, const struct tape_reader *r)
 	add_fact(record, "stacks", r, "record.stacks");
 	add_number(record, "trap_ns", r, "record.trap_ns");
 	add_number(record, "traps", r, "record.traps");
+	add_fact(record, "end", r, "record.end");
+	add_fact(record, "copy_cause", r, "copy.cause");
 }
 
 static void add_allocators(cJSON *root, const struct info *info)
@@ -200,6 +202,8 @@ static int print_json(const struct info *info)
 	start = cJSON_AddObjectToObject(root, "live_at_start");
 	add_u64(start, "objects", info->sum.kept_objects);
 	add_u64(start, "bytes", info->sum.kept_nbytes);
+	add_number(root, "ring_bytes", info->tape, "ring.nbytes");
+	add_u64(root, "suspended_ns", info->sum.suspended_ns);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);
 	add_lost(root, &info->sum);
@@ -248,6 +252,28 @@ static void print_target(const struct info *info)
 	printf("machine     Linux %s, %s CPUs, %s NUMA node(s), pages of %s bytes, THP %s\n",
 	       fact(info, "machine.kernel"), fact(info, "machine.cpus"), fact(info, "machine.numa_nodes"),
 	       fact(info, "machine.page_size"), fact(info, "machine.thp"));
+}
+
+/* What ended the recording, or had this copy made of it: the reason why the tape is there. */
+static void print_cause(const struct info *info)
+{
+	static const struct {
+		const char *cause, *ended, *copied;
+	} causes[] = {
+		{ "oom", "the target was killed for lack of memory", NULL },
+		{ "exit", "the target ended", NULL },
+		{ "signal", "the recorder was told to", "at SIGUSR1" },
+		{ "rss", NULL, "when the resident set reached --trigger-rss" },
+		{ "duration", "the time asked for was over", NULL },
+	};
+	const char *end = tape_reader_meta(info->tape, "record.end"), *copy = tape_reader_meta(info->tape, "copy.cause");
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		if (end && causes[i].ended && !strcmp(end, causes[i].cause))
+			printf("ends        %s\n", causes[i].ended);
+		else if (!end && copy && causes[i].copied && !strcmp(copy, causes[i].cause))
+			printf("copied      %s, while recording went on\n", causes[i].copied);
+	}
 }
 
 static void print_families(const struct summary *s)
@@ -373,6 +399,10 @@ static int print_text(const struct info *info)
 	print_target(info);
 	printf("time        %s, %" PRIu64 " thread%s\n", human_ns(a, info->duration_ns), info->sum.threads,
 	       info->sum.threads == 1 ? "" : "s");
+	if (info->sum.suspended_ns)
+		printf("suspended   %" PRIu64 " time%s, %s in all, which the times on the tape leave out\n", info->sum.kinds[TAPE_SUSPEND],
+		       info->sum.kinds[TAPE_SUSPEND] == 1 ? "" : "s", human_ns(a, info->sum.suspended_ns));
+	print_cause(info);
 	printf("calls       %s, asking for %s in all\n", human_count(a, info->sum.total),
 	       human_nbytes(b, info->sum.requested_nbytes));
 	print_families(&info->sum);

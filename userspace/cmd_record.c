@@ -32,7 +32,11 @@ static const struct command_option options[] = {
 	{ "buffer", 0, "SIZE", "ring buffer of each CPU, a power of two (default 16M, less on many CPUs)" },
 	{ "no-cmdline", 0, NULL, "leave the target's arguments off the tape" },
 	{ "ring", 0, "SIZE[,keep=TIME]", "FILE is a folder that holds the newest SIZE bytes (and nothing older than TIME), always\n"
-					 "replayable; SIGUSR1 copies it to FILE.1, FILE.2 ... and goes on" },
+					 "replayable; a copy is made beside it, and recording goes on, at SIGUSR1\n"
+					 "(FILE.1.signal), --trigger-rss (FILE.2.rss), and when the target ends\n"
+					 "(.exit) or is killed for lack of memory (.oom). SIZE must hold four lists\n"
+					 "of all live objects, of 3 to 6 bytes each; a ring that the live set\n"
+					 "outgrows is made larger, with a warning. From twelve on they cost 10 %" },
 	{ "trigger-rss", 0, "SIZE", "copy the ring whenever the target's resident set reaches SIZE" },
 	{ "keyframe", 0, "TIME", "list all live objects on the tape every TIME (default 10m), so that it can be read from there\n"
 				 "on; 0: never" },
@@ -251,7 +255,8 @@ static void print_cost(const struct session_result *res)
 
 static void print_summary(const struct session_opts *so, const struct session_result *res)
 {
-	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended", [SESSION_DURATION] = "time is up",
+	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended",
+					    [SESSION_TARGET_OOM] = "the target was killed for lack of memory", [SESSION_DURATION] = "time is up",
 					    [SESSION_SIGNAL] = "stopped" };
 	char count[HUMAN_MAX], time[HUMAN_MAX], nbytes[HUMAN_MAX], live[HUMAN_MAX];
 

@@ -35,8 +35,10 @@ const struct command cmd_strip = {
 	.synopsis = "FILE -o FILE [--addresses] [-f] [--salvage]",
 	.summary = "a tape without stacks, names and command line, that may leave the house",
 	.description = "What stays: calls with their times, threads, CPUs, sizes and addresses, mappings, page faults, the resident\n"
-		       "set, the machine, the allocators' names, their settings in the environment, and the calls that steer them.\n"
-		       "What goes: stacks, paths, build ids, names of threads and programs, the command line.",
+		       "set, what the machine has (CPUs, nodes, page size, the kernel's version number), the allocators' names, and\n"
+		       "the calls that steer them.\n"
+		       "What goes: stacks, paths, build ids, names of threads and programs, the command line, the process id, the\n"
+		       "date, the allocators' settings in the environment (their values may name paths), the rest of the kernel's name.",
 	.options = (const struct command_option[]){
 		{ "addresses", 'a', NULL, "addresses go too: objects are told by dense numbers; mappings and page faults, which are\n"
 					  "nothing but addresses, and sub-allocations are left out" },

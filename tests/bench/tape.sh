@@ -75,6 +75,43 @@ reader() { # a tape of about 1 GiB: random calls, which compress badly
 	rm -f "$TMP/large.tape"
 }
 
+# What the recorder holds for each live object, beside what it holds for a program of none: the live set alone, and while a
+# forked copy makes a keyframe of it (pages that either changes since the fork are both's).
+memory() {
+	/usr/bin/python3 - "$HEAPTAPE" "$BUILD/bench/live_objects" "$TMP/m.tape" ${BENCH_LIVE:-1000000 10000000} <<-'PY'
+		import os, subprocess, sys, time
+		heaptape, program, tape, counts = sys.argv[1], sys.argv[2], sys.argv[3], [int(n) for n in sys.argv[4:]]
+		def pss(pid): # KiB; shared with the copy: half each
+		    try: return sum(int(l.split()[1]) for l in open("/proc/%d/smaps_rollup" % pid) if l.startswith("Pss:"))
+		    except OSError: return 0
+		def children(pid):
+		    try: return [int(p) for p in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
+		    except OSError: return []
+		def run(nr, keyframe):
+		    target = subprocess.Popen([program, str(nr), "30"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+		    target.stdout.readline()
+		    ready, done = os.pipe()
+		    recorder = subprocess.Popen([heaptape, "record", "-q", "-f", "-p", str(target.pid), "-o", tape, "--keyframe", keyframe,
+		                                 "--ready-fd", str(done)], pass_fds=[done])
+		    os.read(ready, 1)
+		    target.stdin.write(b"go\n"), target.stdin.flush()
+		    target.stdout.readline()
+		    most = 0
+		    end = time.time() + 9
+		    while time.time() < end:
+		        most = max(most, pss(recorder.pid) + sum(pss(c) for c in children(recorder.pid)))
+		        time.sleep(0.02)
+		    target.kill(), recorder.wait()
+		    return most
+		base = run(1000, "0")
+		print("the recorder of a program without live objects: %d KiB, rings included" % base)
+		for nr in counts:
+		    alone, together = run(nr, "0"), run(nr, "4s")
+		    print("of one with %d: %d KiB, %.1f bytes an object; with keyframes %d KiB, %.1f bytes" %
+		          (nr, alone, (alone - base) * 1024 / nr, together, (together - base) * 1024 / nr))
+	PY
+}
+
 cat >"$TMP/unit.cc" <<'EOC'
 #include <algorithm>
 #include <map>
@@ -87,5 +124,7 @@ PYTHONMALLOC=malloc program "python3" /usr/bin/python3 -c 'import json
 for i in range(10): json.loads(json.dumps([{str(k): [k, str(k), {"v": float(k)}] for k in range(5000)}]))'
 program "a C++ compile" "$(g++ -print-prog-name=cc1plus)" -quiet -O1 -D_GNU_SOURCE -imultiarch "$(g++ -print-multiarch)" "$TMP/unit.cc" -o "$TMP/unit.s"
 reader
+"$BUILD/bench/feed_ring" "$TMP/feed.tape" && rm -f "$TMP/feed.tape"
+memory
 echo pass >>"$RESULTS"
 exit 0

@@ -18,6 +18,7 @@
 #include "formats/heap.h"
 #include "formats/meta.h"
 #include "formats/names.h"
+#include "formats/state.h"
 #include "formats/tape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
@@ -66,12 +67,22 @@ static void use_event(const struct tape_reader *r, const struct tape_event *ev)
 	tape_reader_allocator(r, ev->alloc);
 }
 
+/* What a state tells can be put into a STATE block. */
+static int look_at(void *arg, const struct tape_event *ev)
+{
+	(void)arg;
+	if (!state_may_hold(ev))
+		abort();
+	return 0;
+}
+
 static void read_all(const char *path, bool salvage, bool seek, size_t nbytes)
 {
 	struct tape_reader_opts opts = { .salvage = salvage };
 	struct tape_reader *r;
 	struct tape_event ev;
 	struct heap *heap;
+	struct state *state;
 	uint64_t last_ns = 0;
 	int got;
 
@@ -85,9 +96,11 @@ static void read_all(const char *path, bool salvage, bool seek, size_t nbytes)
 	if (seek && tape_reader_seek(r, UINT64_MAX))
 		abort();
 	heap = heap_new();
+	state = state_new(4096);
 	while ((got = tape_reader_next(r, &ev)) == 1) {
 		if (ev.flags & TAPE_KEPT) {
 			heap_apply(heap, &ev, NULL);
+			state_apply(state, &ev);
 			continue; /* objects from before, in no order of time */
 		}
 		if (ev.ns < last_ns)
@@ -95,10 +108,13 @@ static void read_all(const char *path, bool salvage, bool seek, size_t nbytes)
 		last_ns = ev.ns;
 		use_event(r, &ev);
 		heap_apply(heap, &ev, NULL);
+		state_apply(state, &ev);
 	}
+	state_each(state, look_at, &last_ns);
 	if (got < 0 && !*tape_reader_error(r))
 		abort();
 	heap_free(heap);
+	state_free(state);
 	tape_reader_close(r);
 }
 
@@ -129,6 +145,8 @@ static void read_as_events(struct cursor c)
 	if (events_decode(d, c, 0, last_ns, nr, evs, &why) && !why)
 		abort();
 	if (events_decode_keyframe(d, c, last_ns, nr, evs, &why) && !why)
+		abort();
+	if (events_decode_state(d, c, last_ns, nr, evs, &why) && !why)
 		abort();
 	free(evs);
 	events_decoder_free(d);

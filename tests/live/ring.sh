@@ -24,8 +24,8 @@ copies() {
 		ring_fits "$TMP/r.tape" || too_large=$((too_large + 1))
 		[ "$i" = 20 ] && kill -USR1 "$RECORDER"
 	done
-	for i in $(seq 50); do [ -e "$TMP/r.tape.1" ] && break; sleep 0.1; done
-	if kill -0 "$RECORDER" 2>/dev/null && replays "$TMP/r.tape.1"; then pass "SIGUSR1 copies the ring and recording goes on"; else
+	for i in $(seq 50); do [ -e "$TMP/r.tape.1.signal" ] && break; sleep 0.1; done
+	if kill -0 "$RECORDER" 2>/dev/null && replays "$TMP/r.tape.1.signal"; then pass "SIGUSR1 copies the ring and recording goes on"; else
 		fail "SIGUSR1 copies the ring and recording goes on" "$(tail -n1 "$TMP/err")"
 	fi
 	kill -INT "$RECORDER"

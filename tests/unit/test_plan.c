@@ -378,7 +378,7 @@ static void test_kept_objects(uint64_t seed)
 		CHECK_EQ(heap_apply(heap, &(struct tape_event){ .kind = TAPE_GIVE_UP, .addr = 0x10000 + 64, .tid = MAKER_PID + 1 }, NULL), 0);
 		CHECK_EQ(heap_apply(heap, &(struct tape_event){ .kind = TAPE_MALLOC, .addr = 0x10000 + 64, .size = 8, .tid = MAKER_PID }, NULL), 0);
 		CHECK_EQ(tape_writer_segment(w, 5000000, NULL), 0);
-		CHECK_EQ(keyframe_encode(heap, 5000000, 1000, &k), 0);
+		CHECK_EQ(keyframe_encode(heap, NULL, 5000000, 1000, &k), 0);
 		CHECK_EQ(tape_writer_keyframe(w, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
 		keyframe_free(&k);
 		heap_free(heap);

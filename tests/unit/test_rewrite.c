@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "check.h"
+#include "formats/state.h"
 #include "formats/heap.h"
 #include "random_tape.h"
 #include "rewrite/rewrite.h"
@@ -29,6 +30,9 @@ static void write_tape(struct rng *rng, const char *path)
 	CHECK_EQ(tape_writer_meta(w, "target.cmdline", "program --password=" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "target.exe", "/bin/" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "machine.cpus", "2"), 0);
+	CHECK_EQ(tape_writer_meta(w, "machine.kernel", "6.1.0-" SECRET "-amd64"), 0);
+	CHECK_EQ(tape_writer_meta(w, "machine.of_a_later_version", SECRET), 0);
+	CHECK_EQ(tape_writer_meta(w, "target.env.MALLOC_CONF", "prof_prefix:/" SECRET), 0);
 	CHECK_EQ(tape_writer_meta(w, "duration_ns", "99000000000"), 0);
 	CHECK_EQ(tape_writer_allocator(w, &glibc, &alloc), 0);
 	CHECK_EQ(tape_writer_allocator(w, &jemalloc, &alloc), 0);
@@ -67,22 +71,44 @@ static int rewrite(const char *path, const char *out, struct rewrite_opts *opts,
 	return err;
 }
 
+static int count_fact(void *arg, const struct tape_event *ev)
+{
+	*(uint64_t *)arg += ev->kind == TAPE_MMAP ? ev->addr + ev->size : 1;
+	return 0;
+}
+
+static uint64_t facts_of(const struct state *s)
+{
+	uint64_t sum = 0;
+
+	state_each(s, count_fact, &sum);
+	return sum;
+}
+
 /* Each event from `from` on, and the live set's size after each, as in the whole tape. */
 static void check_live_sets(const char *path, uint64_t from_ns, uint64_t to_ns, bool exact)
 {
 	struct heap *heap = heap_new(), *want = heap_new();
+	struct state *state = state_new(4096), *want_state = state_new(4096);
 	struct tape_reader *r;
 	struct tape_event ev;
 	unsigned i = 0, nr = 0;
 	int got;
 
 	CHECK_EQ(tape_reader_open(path, NULL, &r), 0);
-	for (; i < EVENTS_NR && evs[i].ns < from_ns; i++)
+	for (; i < EVENTS_NR && evs[i].ns < from_ns; i++) {
 		heap_apply(want, &evs[i], NULL);
+		state_apply(want_state, &evs[i]);
+	}
 	while ((got = tape_reader_next(r, &ev)) == 1) {
 		heap_apply(heap, &ev, NULL);
+		state_apply(state, &ev);
 		if (ev.flags & TAPE_KEPT)
 			continue;
+		if (!nr && exact) {
+			state_apply(want_state, &evs[i]);
+			CHECK_EQ(facts_of(state), facts_of(want_state));
+		}
 		if (!exact && evs[i].kind == TAPE_MMAP)
 			i++;
 		CHECK(ev.ns == evs[i].ns && ev.kind == evs[i].kind && ev.size == evs[i].size && ev.tid == evs[i].tid);
@@ -97,6 +123,8 @@ static void check_live_sets(const char *path, uint64_t from_ns, uint64_t to_ns, 
 	tape_reader_close(r);
 	heap_free(heap);
 	heap_free(want);
+	state_free(state);
+	state_free(want_state);
 }
 
 static void test_cut(struct rng *rng, const char *path, const char *out)
@@ -141,6 +169,7 @@ static void check_tells_nothing(const char *path, bool addresses)
 	for (size_t i = 0; tape_reader_meta_at(r, i, &key, &value); i++)
 		CHECK(!strstr(value, SECRET) && strcmp(key, "target.cmdline") != 0);
 	CHECK_STR(tape_reader_meta(r, "machine.cpus"), "2");
+	CHECK_STR(tape_reader_meta(r, "machine.kernel"), "6.1.0");
 	while (tape_reader_next(r, &ev) == 1) {
 		CHECK_EQ(ev.stack, 0);
 		CHECK(ev.kind != TAPE_THREAD_NAME || !ev.arg);

@@ -18,7 +18,7 @@
 static uint8_t *whole; /* the tape */
 static size_t whole_nbytes;
 static struct tape_event truth[EVENTS_NR]; /* ns differ, so an event is known by its time */
-static struct tape_event kept[EVENTS_NR]; /* objects of the keyframe, by address */
+static struct tape_event kept[EVENTS_NR]; /* objects and facts of the keyframe; no two of one address */
 static unsigned nr_kept;
 static int memfd = -1;
 static char mem_path[64];
@@ -45,8 +45,16 @@ static int note_kept(void *arg, const struct heap_object *o)
 	return 0;
 }
 
-/* A segment that starts with a keyframe of these events' live set. */
-static void put_segment(struct tape_writer *w, const struct tape_event *evs, unsigned nr, uint64_t ns)
+static int note_fact(void *arg, const struct tape_event *ev)
+{
+	(void)arg;
+	kept[nr_kept] = *ev;
+	kept[nr_kept++].flags |= TAPE_KEPT;
+	return 0;
+}
+
+/* A segment that starts with a keyframe of these events' live set, and the state. */
+static void put_segment(struct tape_writer *w, const struct tape_event *evs, unsigned nr, const struct state *state, uint64_t ns)
 {
 	struct heap *heap = heap_new();
 	struct keyframe k;
@@ -54,9 +62,12 @@ static void put_segment(struct tape_writer *w, const struct tape_event *evs, uns
 	for (unsigned i = 0; i < nr; i++)
 		CHECK_EQ(heap_apply(heap, &evs[i], NULL), 0);
 	nr_kept = 0;
+	if (state)
+		state_each(state, note_fact, NULL);
 	heap_each(heap, note_kept, NULL);
 	CHECK_EQ(tape_writer_segment(w, ns, NULL), 0);
-	CHECK_EQ(keyframe_encode(heap, ns, 1, &k), 0);
+	CHECK_EQ(keyframe_encode(heap, state, ns, 1, &k), 0);
+	CHECK_EQ(tape_writer_use_strings(w, k.strings, k.nr_strings), 0);
 	CHECK_EQ(tape_writer_keyframe(w, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
 	keyframe_free(&k);
 	heap_free(heap);
@@ -65,11 +76,21 @@ static void put_segment(struct tape_writer *w, const struct tape_event *evs, uns
 /* Events that are on no tape, but made what the keyframe holds. */
 static void put_first_segment(struct tape_writer *w)
 {
+	static const struct tape_event facts[] = {
+		{ .ns = 3, .kind = TAPE_MMAP, .addr = 0x100000, .size = 8192, .arg = 3, .tid = 7, .flags = TAPE_BY_ALLOCATOR << TAPE_BY_SHIFT },
+		{ .ns = 4, .kind = TAPE_BRK, .addr = 0x201000, .old = 0x200000, .tid = 7 },
+		{ .ns = 5, .kind = TAPE_THREAD_START, .arg = 1, .tid = 8, .alloc = TAPE_NO_ALLOC },
+		{ .ns = 6, .kind = TAPE_MALLOC, .addr = 0x300000, .size = 100, .tid = 8, .flags = TAPE_SUB },
+	};
+	struct state *state = state_new(4096);
 	struct tape_event before[20];
 
 	for (unsigned i = 0; i < 20; i++)
 		before[i] = (struct tape_event){ .ns = i, .kind = TAPE_MALLOC, .addr = 0x1000 + i * 16, .size = i, .tid = 7, .stack = i % 4 };
-	put_segment(w, before, 20, 20);
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		CHECK_EQ(state_apply(state, &facts[i]), 0);
+	put_segment(w, before, 20, state, 20);
+	state_free(state);
 }
 
 static void free_tape(void)
@@ -107,7 +128,7 @@ static void make_tape(struct rng *rng, bool late)
 		if (i % 12 == 11)
 			CHECK_EQ(tape_writer_flush(w), 0);
 		if (i == 35 && !late)
-			put_segment(w, truth, i + 1, truth[i].ns);
+			put_segment(w, truth, i + 1, NULL, truth[i].ns);
 	}
 	for (unsigned i = 0; i < EVENTS_NR; i++) {
 		struct tape_name names[2] = { { text, "file.c", i + 1 }, { "main", "", 0 } };

@@ -4,7 +4,7 @@
  * by the first writer of version 1 and is kept as text: every later reader reads it the same.
  *
  * HEAPTAPE_GOLDEN=write makes the golden dumps anew; the *.tape.hex are never made anew. segments.tape.hex is a tape that
- * starts with a keyframe and has another on its way.
+ * starts with a keyframe and has another on its way, state.tape.hex one whose keyframe has a state with it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -197,12 +197,13 @@ static void test_write_errors(void)
 	close(fd);
 }
 
-static void put_segment(struct tape_writer *w, const struct heap *heap, uint64_t ns)
+static void put_segment(struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t ns)
 {
 	struct keyframe k;
 
 	CHECK_EQ(tape_writer_segment(w, ns, NULL), 0);
-	CHECK_EQ(keyframe_encode(heap, ns, 1, &k), 0);
+	CHECK_EQ(keyframe_encode(heap, state, ns, 1, &k), 0);
+	CHECK_EQ(tape_writer_use_strings(w, k.strings, k.nr_strings), 0);
 	CHECK_EQ(tape_writer_keyframe(w, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
 	keyframe_free(&k);
 }
@@ -230,13 +231,58 @@ static void write_segments(const char *path)
 		if (i == 15)
 			ev = (struct tape_event){ .ns = 1500, .kind = TAPE_REALLOC, .addr = 0x9000, .old = 0x7000 + 6400, .size = 99, .tid = 13 };
 		if (i == 6 || i == 14)
-			put_segment(w, heap, ev.ns);
+			put_segment(w, heap, NULL, ev.ns);
 		CHECK_EQ(heap_apply(heap, &ev, NULL), 0);
 		if (i >= 6)
 			CHECK_EQ(tape_writer_add(w, &ev), 0);
 	}
 	CHECK_EQ(tape_writer_close(w), 0);
 	heap_free(heap);
+}
+
+/* The first segment of a ring's remainder: with a state, and a machine that slept. */
+static void write_state(const char *path)
+{
+	static const struct tape_event before[] = {
+		{ .ns = 100, .kind = TAPE_THREAD_START, .tid = 10, .arg = 1, .alloc = TAPE_NO_ALLOC },
+		{ .ns = 200, .kind = TAPE_MMAP, .tid = 10, .addr = 0x7f0000000000, .size = 1 << 20, .arg = 3 | 34ull << 32,
+		  .flags = BY(TAPE_BY_ALLOCATOR) },
+		{ .ns = 250, .kind = TAPE_MUNMAP, .tid = 10, .addr = 0x7f0000010000, .size = 4096, .alloc = TAPE_NO_ALLOC },
+		{ .ns = 300, .kind = TAPE_BRK, .tid = 10, .addr = 0x555500021000, .old = 0x555500000000, .alloc = TAPE_NO_ALLOC },
+		{ .ns = 400, .kind = TAPE_MALLOC, .tid = 10, .addr = 0x7f0000000010, .size = 4000 },
+		{ .ns = 500, .kind = TAPE_CALLOC, .tid = 11, .addr = 0x7f0000000020, .size = 40, .flags = TAPE_SUB },
+	};
+	struct tape_writer_opts opts = { .time_unit_ns = 1 };
+	struct tape_allocator glibc = { "glibc", "/lib/x86_64-linux-gnu/libc.so.6", "00ff" };
+	struct heap *heap = heap_new();
+	struct state *state = state_new(4096);
+	struct tape_writer *w;
+	uint32_t name;
+	uint8_t alloc;
+
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	CHECK_EQ(tape_writer_allocator(w, &glibc, &alloc), 0);
+	CHECK_EQ(tape_writer_string(w, "redis-server", &name), 0);
+	CHECK_EQ(tape_writer_meta(w, "copy.cause", "oom"), 0);
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		CHECK_EQ(heap_apply(heap, &before[i], NULL), 0);
+		CHECK_EQ(state_apply(state, &before[i]), 0);
+	}
+	put_segment(w, heap, state, 1000);
+	CHECK_EQ(tape_writer_add(w, &(struct tape_event){ .ns = 2000, .kind = TAPE_SUSPEND, .size = 30000000000, .tid = 10, .alloc = TAPE_NO_ALLOC }), 0);
+	CHECK_EQ(tape_writer_add(w, &(struct tape_event){ .ns = 3000, .kind = TAPE_FREE, .tid = 11, .addr = 0x7f0000000020, .flags = TAPE_SUB }), 0);
+	CHECK_EQ(tape_writer_add(w, &(struct tape_event){ .ns = 4000, .kind = TAPE_FREE, .tid = 10, .addr = 0x7f0000000010 }), 0);
+	CHECK_EQ(tape_writer_close(w), 0);
+	heap_free(heap);
+	state_free(state);
+}
+
+/* For a new kind of tape to be kept as text. */
+static void keep(const char *path, const char *variable)
+{
+	if (getenv(variable))
+		rename(path, getenv(variable));
+	unlink(path);
 }
 
 int main(void)
@@ -249,11 +295,13 @@ int main(void)
 	unlink(path);
 	write_segments(path);
 	compare_golden(path, LINES_NDJSON, GOLDEN "segments.ndjson");
-	if (getenv("HEAPTAPE_KEEP"))
-		rename(path, getenv("HEAPTAPE_KEEP")); /* for a new kind of tape to be kept as text */
-	unlink(path);
+	keep(path, "HEAPTAPE_KEEP_SEGMENTS");
+	write_state(path);
+	compare_golden(path, LINES_NDJSON, GOLDEN "state.ndjson");
+	keep(path, "HEAPTAPE_KEEP_STATE");
 	test_kept_tape(GOLDEN "dump.tape.hex", GOLDEN "dump.ndjson");
 	test_kept_tape(GOLDEN "segments.tape.hex", GOLDEN "segments.ndjson");
+	test_kept_tape(GOLDEN "state.tape.hex", GOLDEN "state.ndjson");
 	test_write_errors();
 	return check_done();
 }

@@ -223,6 +223,25 @@ static void test_index_map(struct rng *rng)
 	index_map_free(&m);
 }
 
+/* Room is made by what the head says, before its payload is looked at. */
+static void test_count_of_events(void)
+{
+	static const uint16_t kinds[] = { BLOCK_EVENTS, BLOCK_KEYFRAME, BLOCK_STATE };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct block_head head = { .kind = kinds[i], .count = BLOCK_EVENTS_NR_MAX };
+		uint8_t data[BLOCK_HEAD_NBYTES];
+		const char *why = NULL;
+
+		block_head_encode(&head, data);
+		CHECK_EQ(block_head_decode(data, &head, &why), 0);
+		head.count++;
+		block_head_encode(&head, data);
+		CHECK_EQ(block_head_decode(data, &head, &why), -EBADMSG);
+		CHECK_STR(why, "more events in a block than the format allows");
+	}
+}
+
 int main(void)
 {
 	struct rng rng = rng_seeded("test_tape_parse");
@@ -233,5 +252,6 @@ int main(void)
 	test_events(&rng);
 	test_dict(&rng);
 	test_meta(&rng);
+	test_count_of_events();
 	return check_done();
 }

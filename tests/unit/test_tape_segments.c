@@ -81,7 +81,7 @@ static void put_keyframe(struct tape_writer *w, const struct heap *heap, uint64_
 {
 	struct keyframe k;
 
-	CHECK_EQ(keyframe_encode(heap, ns, 1, &k), 0);
+	CHECK_EQ(keyframe_encode(heap, NULL, ns, 1, &k), 0);
 	CHECK_EQ(k.nr_objects, heap_nr_objects(heap));
 	CHECK_EQ(tape_writer_keyframe(w, k.blocks.data, in_parts ? 0 : k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
 	if (in_parts)

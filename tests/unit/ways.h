@@ -28,6 +28,7 @@ enum {
 	PART_OF_MANY = 255, /* byte_nr: of a value longer than a register */
 };
 #define VALUE_SP (1ll << 40) /* the stack pointer at the entry */
+#define VALUE_MIXED (1ll << 38) /* from here on, that far: below what is taken for an address of the stack */
 /* VALUE_ARGS + n is argument n. OVERFLOW: not 0 if the function's product does not fit in 64 bits; FLAG: that as a flag. */
 enum { VALUE_ZERO, VALUE_ARGS, VALUE_PRODUCT = 16, VALUE_HIGH, VALUE_OVERFLOW, VALUE_OVERFLOW_FLAG, VALUE_NEW = 32 };
 enum known { UNKNOWN, YES, NO };
@@ -90,6 +91,16 @@ static inline void stack_write(struct world *w, int64_t address, int64_t nbytes,
 		}
 }
 
+/* Bytes of several values: the same bytes are the same value when they are read again. */
+static inline int64_t value_mixed(const int64_t *of, const uint8_t *nr)
+{
+	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a: Fowler, Noll, Vo */
+
+	for (int i = 0; i < 8; i++)
+		hash = ((hash ^ (uint64_t)of[i]) * 0x100000001b3u ^ nr[i]) * 0x100000001b3u;
+	return VALUE_MIXED + (int64_t)(hash % VALUE_MIXED);
+}
+
 /* What nobody knows is the same when it is read again. */
 static inline int64_t stack_read(struct world *w, int64_t address)
 {
@@ -104,7 +115,7 @@ static inline int64_t stack_read(struct world *w, int64_t address)
 	}
 	if (many)
 		stack_write(w, address, 8, value_new());
-	return whole || many ? w->byte_of[at] : value_new();
+	return whole || many ? w->byte_of[at] : value_mixed(w->byte_of + at, w->byte_nr + at);
 }
 
 static inline bool is_stack(int64_t value)

@@ -87,8 +87,10 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 	int err;
 
 	if (ev->flags & TAPE_KEPT && !p->begun) {
-		s->kept_objects += tape_kind_is_alloc(ev->kind);
-		s->kept_nbytes += ev->size;
+		bool object = tape_kind_is_alloc(ev->kind) && !(ev->flags & TAPE_SUB);
+
+		s->kept_objects += object;
+		s->kept_nbytes += object ? ev->size : 0;
 		return heap_apply(p->heap, ev, NULL);
 	}
 	p->begun = true;
@@ -99,6 +101,8 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 		count_loss(s, ev);
 	else if (ev->kind == TAPE_COUNTER && ev->arg == TAPE_COUNT_NESTED)
 		s->nested += ev->size;
+	else if (ev->kind == TAPE_SUSPEND)
+		s->suspended_ns += ev->size;
 	s->events_with_stack += ev->stack != TAPE_NO_STACK;
 	err = count_thread(p, ev);
 	return err ? err : heap_apply(p->heap, ev, NULL);

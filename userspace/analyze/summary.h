@@ -33,6 +33,7 @@ struct summary {
 	uint64_t segments, keyframes;
 	uint64_t start_ns;
 	uint64_t live_objects, live_nbytes, peak_nbytes;
+	uint64_t suspended_ns;               /* by the marks of a suspended machine; kinds[TAPE_SUSPEND] of them */
 	uint64_t last_ns;
 	uint64_t nr_events;                  /* of any kind */
 };

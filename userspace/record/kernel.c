@@ -158,10 +158,13 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 	bpf_object__for_each_program(prog, k->skel->obj) {
 		const char *section = bpf_program__section_name(prog);
 		bool syscall_tp = !strncmp(section, "tp/", 3), btf_tp = !strncmp(section, "tp_btf/", 7);
+		bool oom_tp = !strncmp(section, "raw_tp/", 7);
 		struct bpf_link **link = NULL;
 
-		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp))
+		if (!bpf_program__autoload(prog) || !(syscall_tp || btf_tp || oom_tp))
 			continue;
+		if (syscall_tp && k->tracepoint_err)
+			continue; /* all or none; threads and the process are followed all the same */
 		for (int i = 0; i < k->skel->skeleton->prog_cnt; i++)
 			if (*k->skel->skeleton->progs[i].prog == prog)
 				link = k->skel->skeleton->progs[i].link;
@@ -170,15 +173,17 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 		*link = bpf_program__attach(prog);
 		if (*link)
 			continue;
+		if (oom_tp) {
+			k->oom_err = -errno;
+			continue;
+		}
 		if (btf_tp) {
 			*why_ret = "attaching to thread and process events";
 			return -errno;
 		}
 		k->tracepoint_err = -errno;
-		k->has_tracepoints = false;
-		return 0;
 	}
-	k->has_tracepoints = opts->mappings;
+	k->has_tracepoints = opts->mappings && !k->tracepoint_err;
 	return 0;
 }
 
@@ -284,6 +289,11 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 		sum_ret->timed_ns += each->timed_ns;
 		sum_ret->timed += each->timed;
 	}
+}
+
+bool kernel_target_oom(const struct kernel *k)
+{
+	return k->skel->bss->target_oom;
 }
 
 void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)

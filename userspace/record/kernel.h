@@ -43,6 +43,7 @@ struct kernel {
 	struct bpf_link **fault_links;
 	unsigned nr_fault_links;
 	int fault_err;        /* the first thread's page faults that could not be had, -errno */
+	int oom_err;          /* why kills for lack of memory are not told from other exits, -errno; 0: they are */
 };
 
 /* Loads; attaches threads and process events, and the mapping tracepoints if asked for. -errno; *why_ret (static text)
@@ -56,6 +57,8 @@ int kernel_watch_faults(struct kernel *k, pid_t tid);
 void kernel_close(struct kernel *k);
 /* Sums over all CPUs; no system call. */
 void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* The target has ended, killed by the kernel for lack of memory. */
+bool kernel_target_oom(const struct kernel *k);
 /* Where unwind tables go; valid while k is open. */
 void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret);
 /* Sums over all CPUs; no system call. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -16,10 +17,12 @@
 
 #define SLICE_NBYTES (2u << 20) /* appended at once: about a millisecond */
 
-/* What the copy leaves: this, the stacks' numbers, the blocks. */
-struct made_head {
-	uint64_t nr_stacks, blocks_nbytes;
+/* What the copy leaves: the blocks, from the next multiple of NUMBERS_ALIGN on the numbers of stacks and strings, and this. */
+struct made_tail {
+	uint64_t nr_stacks, nr_strings, blocks_nbytes;
 };
+
+#define NUMBERS_ALIGN 8u
 
 void keyframer_become_copy(int fd)
 {
@@ -29,24 +32,45 @@ void keyframer_become_copy(int fd)
 	close_range((unsigned)(fd > 2 ? fd : 2) + 1, ~0u, 0);
 }
 
-static int make(int fd, const struct heap *heap, uint64_t ns, uint64_t unit_ns)
+struct out {
+	int fd;
+	uint64_t nbytes;
+};
+
+/* Written away as they come, so that the copy never holds them all. */
+static int put_block(void *arg, const struct bytes *block)
 {
+	struct out *out = arg;
+
+	out->nbytes += block->nbytes;
+	return io_write_all(out->fd, block->data, block->nbytes);
+}
+
+static size_t align(uint64_t nbytes)
+{
+	return (size_t)(nbytes + NUMBERS_ALIGN - 1) & ~(size_t)(NUMBERS_ALIGN - 1);
+}
+
+static int make(int fd, const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns)
+{
+	static const uint8_t padding[NUMBERS_ALIGN];
+	struct out out = { .fd = fd };
+	struct made_tail tail;
 	struct keyframe k;
-	struct made_head head;
-	int err = keyframe_encode(heap, ns, unit_ns, &k);
+	int err = keyframe_encode_to(heap, state, ns, unit_ns, put_block, &out, &k);
 
 	if (err)
 		return err;
-	head = (struct made_head){ k.nr_stacks, k.blocks.nbytes };
-	err = io_write_all(fd, &head, sizeof(head));
+	tail = (struct made_tail){ k.nr_stacks, k.nr_strings, out.nbytes };
+	err = io_write_all(fd, padding, align(out.nbytes) - out.nbytes);
 	if (!err)
 		err = io_write_all(fd, k.stacks, k.nr_stacks * sizeof(*k.stacks));
 	if (!err)
-		err = io_write_all(fd, k.blocks.data, k.blocks.nbytes);
-	return err;
+		err = io_write_all(fd, k.strings, k.nr_strings * sizeof(*k.strings));
+	return err ? err : io_write_all(fd, &tail, sizeof(tail));
 }
 
-int keyframer_start(struct keyframer *k, const struct heap *heap, uint64_t ns, uint64_t unit_ns)
+int keyframer_start(struct keyframer *k, const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns)
 {
 	int err;
 
@@ -58,7 +82,7 @@ int keyframer_start(struct keyframer *k, const struct heap *heap, uint64_t ns, u
 	k->pid = fork();
 	if (k->pid == 0) {
 		keyframer_become_copy(k->fd);
-		_exit(make(k->fd, heap, ns, unit_ns) != 0);
+		_exit(make(k->fd, heap, state, ns, unit_ns) != 0);
 	}
 	if (k->pid > 0)
 		return 0;
@@ -84,23 +108,27 @@ void keyframer_close(struct keyframer *k)
 /* The copy has ended well: the tape gets the dictionaries, the blocks come by and by. */
 static int begin_append(struct keyframer *k, struct tape_writer *w)
 {
-	const struct made_head *head;
+	struct made_tail tail;
+	const uint32_t *stacks;
 	struct stat st;
 	void *made;
+	int err;
 
-	if (fstat(k->fd, &st) || st.st_size < (off_t)sizeof(*head))
+	if (fstat(k->fd, &st) || st.st_size < (off_t)sizeof(tail))
 		return KEYFRAMER_FAILED;
 	made = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, k->fd, 0);
 	if (made == MAP_FAILED)
 		return KEYFRAMER_FAILED;
 	k->made = made;
 	k->nbytes = (size_t)st.st_size;
-	head = made;
-	k->next = sizeof(*head) + head->nr_stacks * sizeof(uint32_t);
-	k->end = k->next + head->blocks_nbytes;
-	if (k->end != k->nbytes)
+	memcpy(&tail, k->made + k->nbytes - sizeof(tail), sizeof(tail));
+	stacks = (const uint32_t *)(const void *)(k->made + align(tail.blocks_nbytes));
+	k->next = 0;
+	k->end = tail.blocks_nbytes;
+	if (align(k->end) + (tail.nr_stacks + tail.nr_strings) * sizeof(*stacks) + sizeof(tail) != k->nbytes)
 		return KEYFRAMER_FAILED;
-	return tape_writer_keyframe(w, k->made + k->next, 0, (const uint32_t *)(const void *)(head + 1), head->nr_stacks);
+	err = tape_writer_use_strings(w, stacks + tail.nr_stacks, tail.nr_strings);
+	return err ? err : tape_writer_keyframe(w, k->made, 0, stacks, tail.nr_stacks);
 }
 
 /* Whole blocks, about a slice. */

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "formats/heap.h"
+#include "formats/state.h"
 
 struct keyframer {
 	pid_t pid; /* of the copy; 0: none runs */
@@ -29,8 +30,8 @@ enum keyframer_state { KEYFRAMER_IDLE, KEYFRAMER_BUSY, KEYFRAMER_DONE, KEYFRAMER
 
 /* In a forked copy: ends with its parent, and holds none of its descriptors (probes!) but `fd`. */
 void keyframer_become_copy(int fd);
-/* The live set as of now, which is `ns` on the tape. 0 or -errno. */
-int keyframer_start(struct keyframer *k, const struct heap *heap, uint64_t ns, uint64_t unit_ns);
+/* The live set (and state, NULL: none) as of now, which is `ns` on the tape. 0 or -errno. */
+int keyframer_start(struct keyframer *k, const struct heap *heap, const struct state *state, uint64_t ns, uint64_t unit_ns);
 /*
  * Does not wait. DONE or FAILED are told once; the copy may fail for lack of memory, and the tape then lacks this keyframe.
  * Negative: the tape's writer failed.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Allocation calls: from records to tape events. The address space is ledger_map.c. */
+/* Allocation calls: from records to tape events. The address space is ledger_map.c, all else ledger_facts.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,10 @@ struct ledger *ledger_new(const struct ledger_opts *opts)
 		return NULL;
 	l->opts = *opts;
 	l->heap = heap_new();
-	l->sub_heap = heap_new();
+	l->state = state_new(opts->page_size);
 	l->threads_room = 1024;
 	l->threads = calloc(l->threads_room, sizeof(*l->threads));
-	if (!l->heap || !l->sub_heap || !l->threads) {
+	if (!l->heap || !l->state || !l->threads) {
 		ledger_free(l);
 		return NULL;
 	}
@@ -30,7 +30,7 @@ void ledger_free(struct ledger *l)
 	if (!l)
 		return;
 	heap_free(l->heap);
-	heap_free(l->sub_heap);
+	state_free(l->state);
 	cover_free(l->cover);
 	ranges_free(&l->ranges);
 	free(l->threads);
@@ -73,6 +73,11 @@ bool ledger_saw_exec(struct ledger *l)
 const struct heap *ledger_heap(const struct ledger *l)
 {
 	return l->heap;
+}
+
+const struct state *ledger_state(const struct ledger *l)
+{
+	return l->state;
 }
 
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
@@ -150,7 +155,9 @@ struct tape_event ledger_event(struct ledger *l, unsigned cpu, const struct ht_e
 
 int ledger_add(struct ledger *l, const struct tape_event *ev)
 {
-	return tape_writer_add(l->opts.writer, ev);
+	int err = state_concerns(ev) ? state_apply(l->state, ev) : 0;
+
+	return err ? err : tape_writer_add(l->opts.writer, ev);
 }
 
 /* ---- sub-allocations: only looked for once two allocators have live objects ---- */
@@ -180,7 +187,7 @@ static bool is_sub(struct ledger *l, uint64_t addr, uint8_t alloc)
 {
 	struct heap_object object;
 
-	return heap_find(l->sub_heap, addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
+	return heap_find(state_subs(l->state), addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
 }
 
 static int cover_follow(struct ledger *l, const struct tape_event *ev, const struct heap_change *change)
@@ -210,12 +217,8 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 		l->births[ev->alloc]++;
 	}
 	if (ev->flags & TAPE_SUB) {
-		struct tape_event plain = *ev;
-
-		plain.flags &= (uint8_t)~TAPE_SUB;
 		l->totals.sub += !(ev->flags & TAPE_FAILED);
-		err = heap_apply(l->sub_heap, &plain, &change);
-		return err ? err : ledger_add(l, ev);
+		return ledger_add(l, ev);
 	}
 	err = heap_apply(l->heap, ev, &change);
 	if (!err)
@@ -257,12 +260,12 @@ static int pending_add(struct ledger *l, struct ledger_thread *t, const struct h
 	return 0;
 }
 
-static void pending_remove(struct ledger *l, struct ledger_thread *t)
+void ledger_pending_remove(struct ledger *l, struct ledger_thread *t)
 {
 	if (!t->give_up.open)
 		return;
 	t->give_up.open = false;
-	/* Its end was lost and counted, but the call is on the tape: see take_lost. */
+	/* Its end was lost and counted, but the call is on the tape: see ledger_take_lost. */
 	l->lost_but_shown += t->give_up.freed;
 	for (size_t i = 0; i < l->nr_pending; i++)
 		if (l->pending[i] == t->tid)
@@ -313,7 +316,7 @@ static int take_realloc(struct ledger *l, struct ledger_thread *t, struct tape_e
 	bool old_sub = ev->old && is_sub(l, ev->old, ev->alloc);
 	int err;
 
-	pending_remove(l, t);
+	ledger_pending_remove(l, t);
 	if (!ev->addr && old_sub)
 		ev->flags |= TAPE_SUB;
 	if (!ev->old) {
@@ -386,7 +389,7 @@ static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e
 	if (ev.kind == TAPE_REALLOC)
 		return take_realloc(l, t, &ev);
 	if (t->give_up.open && t->give_up.obj == site.obj)
-		pending_remove(l, t); /* its end was lost */
+		ledger_pending_remove(l, t); /* its end was lost */
 	if (!ev.addr)
 		ev.flags |= TAPE_FAILED;
 	return write_call(l, &ev);
@@ -398,7 +401,7 @@ static bool free_is_wrappers(struct ledger *l, struct ledger_thread *t, const st
 	struct heap_object object;
 
 	/* The owner's own free follows, or the wrapper keeps the block, which then lives on. */
-	if (heap_find(l->heap, ev->addr, &object) || heap_find(l->sub_heap, ev->addr, &object))
+	if (heap_find(l->heap, ev->addr, &object) || heap_find(state_subs(l->state), ev->addr, &object))
 		return object.alloc != ev->alloc;
 	/* Its outer call has been written. */
 	if (inner && t->last_free == ev->addr)
@@ -426,7 +429,7 @@ static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e,
 	ev.stack = ledger_stack(l, stack);
 	ev.alloc = l->tape_alloc[site.obj];
 	if (t->give_up.open && t->give_up.obj == site.obj)
-		pending_remove(l, t);
+		ledger_pending_remove(l, t);
 	if (is_sub(l, ev.addr, ev.alloc))
 		ev.flags |= TAPE_SUB;
 	else if (free_is_wrappers(l, t, &ev, e->h.flags & HT_EVF_INNER)) {
@@ -461,122 +464,6 @@ static int take_steer(struct ledger *l, unsigned cpu, const struct ht_ev_steer *
 	return ledger_add(l, &ev);
 }
 
-/* ---- threads and the process ---- */
-
-static int take_thread(struct ledger *l, const struct ht_ev_thread *e)
-{
-	struct tape_event ev = ledger_event(l, e->h.site, &e->h, TAPE_THREAD_NAME);
-	struct ledger_thread *t = ledger_thread(l, e->h.tid);
-	char name[sizeof(e->comm) + 1];
-	uint32_t id;
-	int err;
-
-	if (!t)
-		return -ENOMEM;
-	if (e->h.flags & HT_EVF_EXIT) {
-		ev.kind = TAPE_THREAD_EXIT;
-		if (t->unmap.open)
-			l->nr_unmaps--;
-		t->unmap.open = false;
-		pending_remove(l, t);
-		return ledger_add(l, &ev);
-	}
-	if (e->h.flags & HT_EVF_START) {
-		ev.kind = TAPE_THREAD_START;
-		l->totals.threads++;
-	}
-	memcpy(name, e->comm, sizeof(e->comm));
-	name[sizeof(e->comm)] = '\0';
-	err = tape_writer_string(l->opts.writer, name, &id);
-	if (err)
-		return err;
-	ev.arg = id;
-	return ledger_add(l, &ev);
-}
-
-static int take_exec(struct ledger *l, const struct ht_ev_thread *e)
-{
-	struct tape_event ev = ledger_event(l, e->h.site, &e->h, TAPE_EXEC);
-	char name[sizeof(e->comm) + 1];
-	uint32_t id;
-	int err;
-
-	memcpy(name, e->comm, sizeof(e->comm));
-	name[sizeof(e->comm)] = '\0';
-	err = tape_writer_string(l->opts.writer, name, &id);
-	if (!err)
-		err = heap_apply(l->heap, &ev, NULL);
-	if (!err)
-		err = heap_apply(l->sub_heap, &ev, NULL);
-	if (err)
-		return err;
-	cover_free(l->cover);
-	l->cover = NULL;
-	ranges_free(&l->ranges);
-	l->brk = 0;
-	l->nr_pending = 0;
-	l->nr_unmaps = 0;
-	memset(l->threads, 0, l->threads_room * sizeof(*l->threads));
-	l->nr_threads = 0;
-	l->last_thread = NULL;
-	l->execed = true;
-	l->totals.execs++;
-	ev.arg = id;
-	return ledger_add(l, &ev);
-}
-
-/* ---- the recorder's own ---- */
-
-static int take_rss(struct ledger *l, const struct ledger_rss *r)
-{
-	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_RSS);
-
-	ev.addr = r->anon;
-	ev.old = r->file;
-	ev.size = r->shmem;
-	return ledger_add(l, &ev);
-}
-
-static int take_lost(struct ledger *l, const struct ledger_lost *r)
-{
-	static const uint8_t causes[HT_LOSS_NR + 1] = { [HT_LOSS_RING_FULL] = TAPE_LOSS_RING_FULL,
-						    [HT_LOSS_STASH_FULL] = TAPE_LOSS_STASH_FULL,
-						    [HT_LOSS_MAP_FULL] = TAPE_LOSS_MAP_FULL,
-						    [HT_LOSS_STACK] = TAPE_LOSS_STACK,
-						    [HT_LOSS_PLAN] = TAPE_LOSS_PLAN,
-						    [LEDGER_LOSS_MISSED] = TAPE_LOSS_CALL_CUT };
-	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_LOST);
-
-	uint64_t shown = l->lost_but_shown < r->calls ? l->lost_but_shown : r->calls;
-
-	l->lost_but_shown -= shown;
-	if (r->calls == shown)
-		return 0;
-	ev.size = r->calls - shown;
-	ev.arg = causes[r->cause];
-	ev.old = r->since_ns > l->opts.start_ns ? r->since_ns - l->opts.start_ns : 0;
-	l->totals.lost += ev.size;
-	return ledger_add(l, &ev);
-}
-
-static int write_nested(struct ledger *l, struct tape_event ev, uint64_t calls)
-{
-	ev.kind = TAPE_COUNTER;
-	ev.arg = TAPE_COUNT_NESTED;
-	ev.size = calls;
-	l->totals.nested += calls;
-	return ledger_add(l, &ev);
-}
-
-/* The kernel's count and the ledger's own go onto the tape together. */
-static int take_nested(struct ledger *l, const struct ledger_nested *r)
-{
-	uint64_t calls = r->calls + l->nested;
-
-	l->nested = 0;
-	return calls ? write_nested(l, ledger_event(l, 0, &r->h, TAPE_COUNTER), calls) : 0;
-}
-
 int ledger_end(struct ledger *l, uint64_t now_ns)
 {
 	struct ht_ev_head h = { .ts = now_ns };
@@ -584,7 +471,7 @@ int ledger_end(struct ledger *l, uint64_t now_ns)
 	int err = 0;
 
 	if (l->nested)
-		err = write_nested(l, ev, l->nested);
+		err = ledger_write_nested(l, ev, l->nested);
 	l->nested = 0;
 	ev.arg = TAPE_MARK_END;
 	return err ? err : ledger_add(l, &ev);
@@ -614,13 +501,14 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 	case HT_EV_STEER: return take_steer(l, cpu, record);
 	case HT_EV_MAP_ENTER: return ledger_map_enter(l, record);
 	case HT_EV_MAP_EXIT: return ledger_map_exit(l, record);
-	case HT_EV_THREAD: return take_thread(l, record);
-	case HT_EV_EXEC: return take_exec(l, record);
+	case HT_EV_THREAD: return ledger_take_thread(l, record);
+	case HT_EV_EXEC: return ledger_take_exec(l, record);
 	case HT_EV_FORK: l->totals.forks++; return 0;
 	case HT_EV_FAULT: return ledger_fault(l, cpu, record);
-	case LEDGER_RSS: return take_rss(l, record);
-	case LEDGER_LOST: return take_lost(l, record);
-	case LEDGER_NESTED: return take_nested(l, record);
+	case LEDGER_RSS: return ledger_take_rss(l, record);
+	case LEDGER_LOST: return ledger_take_lost(l, record);
+	case LEDGER_NESTED: return ledger_take_nested(l, record);
+	case LEDGER_SUSPEND: return ledger_take_suspend(l, record);
 	default: return -EBADMSG;
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "bpf/events.h"
 #include "formats/heap.h"
+#include "formats/state.h"
 #include "formats/tape.h"
 
 struct ledger;
@@ -38,7 +39,7 @@ struct ledger_opts {
 };
 
 /* Records of the recorder's own, beside those of events.h. */
-enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82 };
+enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83 };
 
 struct ledger_rss {
 	struct ht_ev_head h;
@@ -58,6 +59,12 @@ struct ledger_lost {
 struct ledger_nested {
 	struct ht_ev_head h;
 	uint64_t calls;
+};
+
+/* The machine was suspended. */
+struct ledger_suspend {
+	struct ht_ev_head h;
+	uint64_t slept_ns;
 };
 
 struct ledger_totals {
@@ -83,6 +90,8 @@ int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);
 /* The live set that the events written so far make: what a keyframe holds. */
 const struct heap *ledger_heap(const struct ledger *l);
+/* And what else they make hold. */
+const struct state *ledger_state(const struct ledger *l);
 /* Set (and cleared by reading) when something came that the recorder must act on. */
 bool ledger_saw_code_mapped(struct ledger *l);
 bool ledger_saw_exec(struct ledger *l);

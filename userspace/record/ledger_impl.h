@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ledger_impl.h - what ledger.c and ledger_map.c share. */
+/* ledger_impl.h - what ledger.c, ledger_map.c and ledger_facts.c share. */
 #ifndef HEAPTAPE_LEDGER_IMPL_H
 #define HEAPTAPE_LEDGER_IMPL_H
 
@@ -34,7 +34,8 @@ struct ledger_thread {
 
 struct ledger {
 	struct ledger_opts opts;
-	struct heap *heap, *sub_heap;
+	struct heap *heap;
+	struct state *state; /* its sub-allocations are level 2 */
 	struct cover *cover; /* NULL while only one allocator has live objects */
 	uint8_t only_alloc;  /* which that is */
 	struct ranges ranges;
@@ -59,6 +60,17 @@ struct ledger_thread *ledger_thread(struct ledger *l, uint32_t tid);
 uint64_t ledger_ns(struct ledger *l, uint64_t ts);
 struct tape_event ledger_event(struct ledger *l, unsigned cpu, const struct ht_ev_head *h, uint8_t kind);
 int ledger_add(struct ledger *l, const struct tape_event *ev);
+
+/* The thread's realloc is over, or its end was lost. */
+void ledger_pending_remove(struct ledger *l, struct ledger_thread *t);
+
+int ledger_take_thread(struct ledger *l, const struct ht_ev_thread *e);
+int ledger_take_exec(struct ledger *l, const struct ht_ev_thread *e);
+int ledger_take_rss(struct ledger *l, const struct ledger_rss *r);
+int ledger_take_lost(struct ledger *l, const struct ledger_lost *r);
+int ledger_take_nested(struct ledger *l, const struct ledger_nested *r);
+int ledger_write_nested(struct ledger *l, struct tape_event ev, uint64_t calls);
+int ledger_take_suspend(struct ledger *l, const struct ledger_suspend *r);
 
 int ledger_map_enter(struct ledger *l, const struct ht_ev_map *e);
 int ledger_map_exit(struct ledger *l, const struct ht_ev_map *e);

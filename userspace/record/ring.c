@@ -15,7 +15,6 @@
 #include "formats/file_parts.h"
 #include "message.h"
 #include "record/keyframer.h"
-#include "record/ring_dump.h"
 
 #define FILES_MAX 64           /* beyond, the oldest goes: a reader holds each open */
 #define SHARE_OF_KEYFRAMES 10  /* a segment is at least so many keyframes long */
@@ -24,6 +23,8 @@
 #define BLOCK_EVENTS_MIN 1024u
 #define BLOCK_EVENTS_MAX 65536u
 #define RETRY_NS 1000000000ull /* after a keyframe that could not be made */
+#define OBJECT_NBYTES_LARGE 4096 /* of programs that were looked at, none has larger ones on the average */
+#define KEYFRAME_OBJECT_NBYTES 4 /* of an object in a keyframe: 3 to 6 */
 
 struct ring_file {
 	uint32_t number;
@@ -40,7 +41,10 @@ struct ring {
 	uint64_t nbytes, limit;
 	struct keyframer keyframer;
 	uint64_t keyframe_so_far; /* bytes of the one being written, with the facts and dictionaries that go with it */
-	uint64_t keyframe_nbytes; /* of the last one that was whole */
+	uint64_t keyframe_nbytes; /* of the last one that was whole, */
+	uint64_t keyframe_objects; /* and what it lists */
+	uint64_t objects_at_start; /* of the one being made */
+	bool grown; /* the tape does not say the limit yet */
 	uint64_t nr_keyframes, all_keyframes_nbytes;
 	uint64_t next_try_ns;
 	bool appending; /* what is written now is counted there */
@@ -90,6 +94,7 @@ static void widen(struct ring *r, uint64_t least)
 	if (least <= r->limit)
 		return;
 	r->limit = least + least / 4;
+	r->grown = true;
 	message_warn("%s: the live set has outgrown a ring of %s: its keyframe takes %s; the ring is %s from here on (--ring %lluM)",
 		     r->path, human_nbytes(was, before), human_nbytes(keyframe, r->keyframe_nbytes),
 		     human_nbytes(is, r->limit), (unsigned long long)(r->limit >> 20) + 1);
@@ -201,19 +206,32 @@ void ring_remove(struct ring *r)
 
 /* ---- segments ---- */
 
-/* Bytes after which a segment ends. The one before it must stay until the next one's keyframe is whole. */
-static uint64_t segment_nbytes(const struct ring *r)
+/* Bytes of the next keyframe: the last one's, by the number of objects then and now. */
+static uint64_t next_keyframe_nbytes(const struct ring *r, const struct heap *heap)
 {
-	uint64_t keyframe = r->keyframe_nbytes > r->limit / 64 ? r->keyframe_nbytes : r->limit / 64;
-	uint64_t wanted = SHARE_OF_KEYFRAMES * r->keyframe_nbytes, room = r->limit - r->limit / 16;
+	uint64_t objects = heap_nr_objects(heap);
+	double each = r->keyframe_objects ? (double)r->keyframe_nbytes / (double)r->keyframe_objects : KEYFRAME_OBJECT_NBYTES;
+	uint64_t nbytes = (uint64_t)(each * (double)objects);
+
+	return nbytes > r->limit / 64 ? nbytes : r->limit / 64;
+}
+
+/*
+ * Bytes after which a segment ends. It must stay until the next one's keyframe is whole, and that one until the one after
+ * it is: so all that a ring of SIZE has for events is SIZE less two keyframes, and a slack for what comes while one is made.
+ */
+static uint64_t segment_nbytes(const struct ring *r, const struct heap *heap)
+{
+	uint64_t next = next_keyframe_nbytes(r, heap), room = r->limit - r->limit / 16;
+	uint64_t wanted = SHARE_OF_KEYFRAMES * r->keyframe_nbytes;
 
 	if (wanted < r->limit / SEGMENTS_WANTED)
 		wanted = r->limit / SEGMENTS_WANTED;
-	room = room > 2 * keyframe ? room - 2 * keyframe : 0;
+	room = room > next + next / 4 ? room - next - next / 4 : 0;
 	return wanted < room ? wanted : room;
 }
 
-static bool segment_is_due(struct ring *r, uint64_t now_ns)
+static bool segment_is_due(struct ring *r, const struct heap *heap, uint64_t now_ns)
 {
 	const struct ring_file *last = last_file(r);
 	uint64_t age = now_ns > last->start_ns ? now_ns - last->start_ns : 0;
@@ -224,10 +242,11 @@ static bool segment_is_due(struct ring *r, uint64_t now_ns)
 		return true;
 	if (!r->folder)
 		return false;
-	return last->nbytes >= segment_nbytes(r) || (r->opts.keep_ns && age >= r->opts.keep_ns / SEGMENTS_WANTED);
+	return last->nbytes >= segment_nbytes(r, heap) || (r->opts.keep_ns && age >= r->opts.keep_ns / SEGMENTS_WANTED);
 }
 
-static int begin_segment(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns)
+static int begin_segment(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state,
+			 uint64_t now_ns)
 {
 	uint64_t ns = tape_writer_last_ns(w);
 	char path[4200];
@@ -244,12 +263,13 @@ static int begin_segment(struct ring *r, struct tape_writer *w, const struct hea
 	}
 	last_file(r)->start_ns = now_ns;
 	r->keyframe_so_far = 0;
+	r->objects_at_start = heap_nr_objects(heap);
 	r->appending = true;
 	err = tape_writer_segment(w, ns, r->folder ? path : NULL);
 	r->appending = false;
 	if (err)
 		return err;
-	if (keyframer_start(&r->keyframer, heap, ns, tape_writer_time_unit(w))) {
+	if (keyframer_start(&r->keyframer, heap, state, ns, tape_writer_time_unit(w))) {
 		message_warn("%s: no keyframe could be made: the recorder cannot be copied", r->path);
 		r->next_try_ns = now_ns + RETRY_NS;
 	}
@@ -266,6 +286,7 @@ static int keyframe_ended(struct ring *r, int state, uint64_t now_ns)
 		return state < 0 ? state : 0;
 	r->nr_keyframes++;
 	r->keyframe_nbytes = r->keyframe_so_far;
+	r->keyframe_objects = r->objects_at_start;
 	r->all_keyframes_nbytes += r->keyframe_so_far;
 	last_file(r)->whole = true;
 	if (r->folder)
@@ -306,7 +327,14 @@ static bool is_pressed(const struct ring *r)
 	return r->folder && stays > r->limit - r->limit / SEGMENTS_WANTED;
 }
 
-int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns)
+uint64_t ring_least_nbytes(uint64_t resident_nbytes)
+{
+	uint64_t least = RING_KEYFRAMES_MIN * (resident_nbytes / OBJECT_NBYTES_LARGE) * KEYFRAME_OBJECT_NBYTES;
+
+	return least > RING_LEAST_NBYTES ? least : RING_LEAST_NBYTES;
+}
+
+int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t now_ns)
 {
 	int err = 0;
 
@@ -316,8 +344,11 @@ int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, ui
 		err = step_keyframe(r, w, keyframer_step, now_ns);
 	while (r->opts.keep_ns && can_drop(r) && r->files[1].start_ns + r->opts.keep_ns < now_ns)
 		drop_first(r);
-	if (!err && segment_is_due(r, now_ns))
-		err = begin_segment(r, w, heap, now_ns);
+	if (!err && segment_is_due(r, heap, now_ns))
+		err = begin_segment(r, w, heap, state, now_ns);
+	if (!err && r->grown)
+		err = tape_writer_meta_u64(w, "ring.nbytes", r->limit);
+	r->grown = false;
 	ring_dump_step(&r->dump);
 	return err;
 }
@@ -330,11 +361,21 @@ int ring_finish(struct ring *r, struct tape_writer *w)
 	return err;
 }
 
-int ring_dump(struct ring *r, struct tape_writer *w)
+int ring_dump(struct ring *r, struct tape_writer *w, enum ring_cause cause)
 {
 	int err = tape_writer_flush(w);
 
-	return err ? err : ring_dump_start(&r->dump, r->path);
+	return err ? err : ring_dump_start(&r->dump, r->path, cause);
+}
+
+int ring_dump_closed(struct ring *r, enum ring_cause cause)
+{
+	int err;
+
+	ring_dump_finish(&r->dump);
+	err = ring_dump_start(&r->dump, r->path, cause);
+	ring_dump_finish(&r->dump);
+	return err;
 }
 
 bool ring_is_folder(const struct ring *r)

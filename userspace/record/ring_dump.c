@@ -17,17 +17,34 @@
 
 #define DUMPS_MAX 10000
 
-static void free_name(const char *path, char *name, size_t nbytes)
+static const char *const cause_names[] = { [RING_SIGNAL] = "signal", [RING_RSS] = "rss", [RING_EXIT] = "exit", [RING_OOM] = "oom" };
+
+const char *ring_cause_name(enum ring_cause cause)
 {
-	for (unsigned i = 1; i < DUMPS_MAX; i++) {
-		snprintf(name, nbytes, "%s.%u", path, i);
-		if (access(name, F_OK) < 0)
-			return;
+	return cause_names[cause];
+}
+
+static bool number_is_taken(const char *path, unsigned number, char *name, size_t nbytes)
+{
+	for (int cause = 0; cause < RING_CAUSE_NR; cause++) {
+		snprintf(name, nbytes, "%s.%u.%s", path, number, cause_names[cause]);
+		if (access(name, F_OK) == 0)
+			return true;
 	}
+	return false;
+}
+
+static void free_name(const char *path, enum ring_cause cause, char *name, size_t nbytes)
+{
+	unsigned number = 1;
+
+	while (number < DUMPS_MAX && number_is_taken(path, number, name, nbytes))
+		number++;
+	snprintf(name, nbytes, "%s.%u.%s", path, number, cause_names[cause]);
 }
 
 /* Under another name until it is whole, so that whoever waits for the file never sees half of it. */
-static int copy(const struct file_parts *parts, const char *path)
+static int copy(const struct file_parts *parts, enum ring_cause cause, const char *path)
 {
 	char part[sizeof(((struct ring_dump *)0)->path) + 8];
 	int fd, err;
@@ -36,7 +53,7 @@ static int copy(const struct file_parts *parts, const char *path)
 	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = tape_copy(parts, fd);
+	err = tape_copy(parts, cause_names[cause], fd);
 	if (!err && fsync(fd) < 0)
 		err = -errno;
 	close(fd);
@@ -62,22 +79,23 @@ static void become_copier(const struct file_parts *parts)
 	close_range((unsigned)next, ~0u, 0);
 }
 
-int ring_dump_start(struct ring_dump *d, const char *path)
+int ring_dump_start(struct ring_dump *d, const char *path, enum ring_cause cause)
 {
 	struct file_parts parts;
 	int err;
 
 	if (d->pid)
 		return -EBUSY;
-	free_name(path, d->path, sizeof(d->path));
+	free_name(path, cause, d->path, sizeof(d->path));
 	/* Opened before the fork: the files may be dropped at any time after it. */
 	err = file_parts_open(&parts, path);
 	if (err)
 		return err;
+	d->last = cause == RING_EXIT || cause == RING_OOM;
 	d->pid = fork();
 	if (d->pid == 0) {
 		become_copier(&parts);
-		_exit(copy(&parts, d->path) ? 1 : 0);
+		_exit(copy(&parts, cause, d->path) ? 1 : 0);
 	}
 	err = d->pid < 0 ? -errno : 0;
 	if (err)
@@ -95,9 +113,9 @@ static void step(struct ring_dump *d, int flags)
 		return;
 	d->pid = 0;
 	if (got > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
-		message_info("dumped to %s; recording goes on", d->path);
+		message_info("copied to %s%s", d->path, d->last ? "" : "; recording goes on");
 	else
-		message_warn("%s: the copy could not be written", d->path);
+		message_warn("%s: the copy could not be written (is the disk full?); the ring itself is as it was", d->path);
 }
 
 void ring_dump_step(struct ring_dump *d)

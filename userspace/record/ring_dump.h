@@ -8,11 +8,19 @@
 
 struct ring_dump {
 	pid_t pid; /* 0: none runs */
+	bool last; /* recording is over */
 	char path[4200];
 };
 
-/* Copies what the tape at `path` holds now to path.1, or the first such name that is free. -EBUSY while another runs. */
-int ring_dump_start(struct ring_dump *d, const char *path);
+/* Why a copy is made. */
+enum ring_cause { RING_SIGNAL, RING_RSS, RING_EXIT, RING_OOM, RING_CAUSE_NR };
+
+/* As in the copy's name and on its tape. */
+const char *ring_cause_name(enum ring_cause cause);
+/*
+ * Copies what the tape at `path` holds now to path.N.CAUSE, N the first number that no copy has. -EBUSY while another runs.
+ */
+int ring_dump_start(struct ring_dump *d, const char *path, enum ring_cause cause);
 /* Tells when one has ended; does not wait. */
 void ring_dump_step(struct ring_dump *d);
 void ring_dump_finish(struct ring_dump *d);

@@ -130,6 +130,9 @@ static int open_kernel(struct session *s)
 	if (s->opts->mappings && !s->kernel.has_tracepoints)
 		message_warn("mmap, munmap, mremap, brk and madvise are not recorded: syscall tracepoints need "
 			     "CAP_DAC_READ_SEARCH (%s)", strerror(-s->kernel.tracepoint_err));
+	if (s->kernel.oom_err && s->opts->ring.nbytes)
+		message_warn("a kill for lack of memory will be told as the target's exit: its tracepoint cannot be had (%s)",
+			     strerror(-s->kernel.oom_err));
 	if (!s->opts->pid && !s->kernel.has_tracepoints)
 		return session_fail(s, s->kernel.tracepoint_err, "a command cannot be held while probes are placed: syscall tracepoints "
 			    "need CAP_DAC_READ_SEARCH (%s); start it yourself and use -p", strerror(-s->kernel.tracepoint_err));
@@ -152,6 +155,23 @@ static int block_signals(struct session *s)
 	signal(SIGPIPE, SIG_IGN);
 	s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? session_fail(s, -errno, "signalfd: %s", strerror(errno)) : 0;
+}
+
+/* Four keyframes must fit: what is known of their size before the first call is how much the target holds. */
+static int check_ring_size(struct session *s)
+{
+	struct process_resident resident = { 0 };
+	char asked[HUMAN_MAX], held[HUMAN_MAX];
+	uint64_t least;
+
+	if (!s->opts->ring.nbytes || process_resident(&s->process, &resident))
+		return 0;
+	least = ring_least_nbytes(resident.anon);
+	if (s->opts->ring.nbytes >= least)
+		return 0;
+	return session_fail(s, -EINVAL, "--ring: %s is too small for process %d, which holds %s: a keyframe lists all objects that live, "
+			    "and four must fit; the least is %lluM", human_nbytes(asked, s->opts->ring.nbytes), s->process.pid,
+			    human_nbytes(held, resident.anon), (unsigned long long)((least + (1 << 20) - 1) >> 20));
 }
 
 static int open_tape(struct session *s)
@@ -261,6 +281,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "start.rss_file", resident.file);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_shmem", resident.shmem);
+	if (!err && s->opts->ring.nbytes)
+		err = tape_writer_meta_u64(s->writer, "ring.nbytes", s->opts->ring.nbytes);
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -284,6 +306,7 @@ static int mark_start(struct session *s)
 		s->lost_told[c] = (uint64_t)s->counted.lost[c];
 		s->lost_before[c] = s->counted.lost[c];
 	}
+	sleep_watch_now(&s->sleep_watch);
 	s->next_rss_ns = s->next_flush_ns = s->next_rescan_ns = s->start_ns;
 	err = write_meta(s);
 	if (err)
@@ -307,6 +330,15 @@ static void say_ready(struct session *s)
 }
 
 /* ---- end ---- */
+
+/* As on the tape. */
+static const char *session_end_name(enum session_end end)
+{
+	static const char *const names[] = { [SESSION_TARGET_EXITED] = "exit", [SESSION_TARGET_OOM] = "oom",
+					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal" };
+
+	return names[end];
+}
 
 static int mark_end(struct session *s)
 {
@@ -338,8 +370,8 @@ static int mark_end(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
 	if (!err && s->stacks)
 		err = stacks_write_totals(s->stacks);
-	if (!err && s->opts->ring.nbytes)
-		err = tape_writer_meta_u64(s->writer, "ring.nbytes", ring_limit(s->ring));
+	if (!err)
+		err = tape_writer_meta(s->writer, "record.end", session_end_name(s->res->end));
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -400,6 +432,20 @@ static int close_tape(struct session *s, int err)
 	return err;
 }
 
+/* The target's end is the last that a ring is asked for: the next recording may overwrite it, the copy stays. */
+static void copy_at_end(struct session *s)
+{
+	bool oom = s->res->end == SESSION_TARGET_OOM;
+	int err;
+
+	if (!ring_is_folder(s->ring) || (!oom && s->res->end != SESSION_TARGET_EXITED))
+		return;
+	message_info("the target %s", oom ? "was killed for lack of memory" : "has ended");
+	err = ring_dump_closed(s->ring, oom ? RING_OOM : RING_EXIT);
+	if (err)
+		message_warn("%s: it could not be copied: %s", s->res->tape_path, strerror(-err));
+}
+
 static void fill_result(struct session *s)
 {
 	struct stat st;
@@ -449,6 +495,8 @@ static int begin(struct session *s)
 	}
 	if (!err)
 		err = open_target(s, s->opts->pid ? s->opts->pid : s->launch.pid);
+	if (!err)
+		err = check_ring_size(s);
 	if (!err)
 		err = open_tape(s);
 	if (!err)
@@ -529,6 +577,8 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 	if (!err)
 		err = write_cost(s);
 	err = close_tape(s, err);
+	if (!err)
+		copy_at_end(s);
 	fill_result(s);
 	session_free(s);
 	release_child(s);

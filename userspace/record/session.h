@@ -39,7 +39,7 @@ struct session_opts {
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 
-enum session_end { SESSION_TARGET_EXITED, SESSION_DURATION, SESSION_SIGNAL };
+enum session_end { SESSION_TARGET_EXITED, SESSION_TARGET_OOM, SESSION_DURATION, SESSION_SIGNAL };
 
 struct session_allocator {
 	char name[40];

@@ -14,6 +14,13 @@
 #define FLUSH_PERIOD_NS 500000000   /* a killed recorder loses at most this much, and a block */
 #define RESCAN_PERIOD_NS 1000000000 /* for new allocators where mappings are not traced */
 
+void session_ask_dump(struct session *s, enum ring_cause cause)
+{
+	if (!s->dump_asked)
+		s->dump_cause = cause;
+	s->dump_asked = true;
+}
+
 /* Once each time that the size is reached from below. */
 static void watch_rss(struct session *s, uint64_t nbytes)
 {
@@ -23,7 +30,8 @@ static void watch_rss(struct session *s, uint64_t nbytes)
 		s->rss_triggered = false;
 	if (!limit || nbytes < limit || s->rss_triggered)
 		return;
-	s->rss_triggered = s->dump_asked = true;
+	s->rss_triggered = true;
+	session_ask_dump(s, RING_RSS);
 	message_info("the target's resident set has reached --trigger-rss");
 }
 
@@ -123,12 +131,27 @@ static int drain_once(struct session *s, size_t *nbytes_ret)
 	return session_take_all(s);
 }
 
+/* Looked for each time that the rings are emptied: the mark stands where the sleep was. */
+static int mark_suspend(struct session *s, uint64_t at_ns)
+{
+	struct ledger_suspend r = { .h = { .type = LEDGER_SUSPEND, .tid = (uint32_t)s->process.pid, .ts = at_ns },
+				    .slept_ns = sleep_watch_now(&s->sleep_watch) };
+	char time[HUMAN_MAX];
+
+	if (!r.slept_ns)
+		return 0;
+	message_info("the machine was suspended for %s; the tape says so, its times leave it out", human_ns(time, r.slept_ns));
+	return drain_insert(s->drain, &r.h, sizeof(r)) ? session_fail(s, -ENOMEM, "out of memory") : 0;
+}
+
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns();
-	int err = 0;
+	int err = mark_suspend(s, now);
 
+	if (err)
+		return err;
 	if (now >= s->next_rss_ns) {
 		s->next_rss_ns = now + RSS_PERIOD_NS;
 		err = session_sample_rss(s, now);
@@ -207,7 +230,7 @@ static bool wait_a_little(struct session *s, bool busy)
 	poll(fds, 2, busy ? 0 : DRAIN_PERIOD_MS);
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
 		if (info.ssi_signo == SIGUSR1)
-			s->dump_asked = true;
+			session_ask_dump(s, RING_SIGNAL);
 		else
 			asked |= info.ssi_signo != SIGCHLD;
 	return asked;
@@ -216,10 +239,11 @@ static bool wait_a_little(struct session *s, bool busy)
 /* Segments, keyframes, and copies that were asked for. */
 static int step_ring(struct session *s)
 {
-	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), clock_monotonic_ns() - s->start_ns);
+	int err = ring_step(s->ring, s->writer, ledger_heap(s->ledger), ledger_state(s->ledger),
+			    clock_monotonic_ns() - s->start_ns);
 
 	if (!err && s->dump_asked && ring_is_folder(s->ring)) {
-		err = ring_dump(s->ring, s->writer);
+		err = ring_dump(s->ring, s->writer, s->dump_cause);
 		if (err == -EBUSY)
 			return 0; /* once the one before is done */
 		if (err)
@@ -248,7 +272,7 @@ int session_record_until_end(struct session *s)
 		if (!s->opts->pid)
 			err = serve_child(s, &ended);
 		if (ended || !process_is_alive(&s->process)) {
-			s->res->end = SESSION_TARGET_EXITED;
+			s->res->end = kernel_target_oom(&s->kernel) ? SESSION_TARGET_OOM : SESSION_TARGET_EXITED;
 			return err;
 		}
 		if (clock_monotonic_ns() >= deadline) {

@@ -14,6 +14,7 @@
 #include "record/embed.h"
 #include "record/launch.h"
 #include "record/session.h"
+#include "record/sleep_watch.h"
 #include "record/stacks.h"
 #include "sites/inventory.h"
 
@@ -39,6 +40,7 @@ struct session {
 	struct tape_writer *writer;
 	struct ring *ring; /* segments and keyframes, of one file too */
 	bool dump_asked, rss_triggered;
+	enum ring_cause dump_cause; /* of the first that asked */
 	struct drain *drain;
 	struct ledger *ledger;
 	struct stacks *stacks; /* NULL: none are recorded */
@@ -46,6 +48,7 @@ struct session {
 	int signal_fd;
 	sigset_t old_mask;
 	uint64_t start_ns, end_ns;
+	struct sleep_watch sleep_watch;
 	uint64_t next_rss_ns, next_flush_ns, next_rescan_ns;
 	struct ht_counters counted; /* as of the last look */
 	uint64_t counted_at_ns, traps_before[HT_TRAP_NR], missed_before, other_lost_before, timed_ns_before, timed_before;
@@ -66,6 +69,8 @@ int session_place_new(struct session *s);
 void session_warn_unread(struct session *s);
 
 /* session_flow.c */
+/* A copy of the ring as soon as one can be made. */
+void session_ask_dump(struct session *s, enum ring_cause cause);
 int session_sample_rss(struct session *s, uint64_t at_ns);
 int session_tell_losses(struct session *s, uint64_t at_ns, bool final);
 /* Unwind tables follow the code that is mapped. */

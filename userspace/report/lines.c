@@ -300,6 +300,9 @@ static void put_kind_extras(struct lines *l, const struct tape_event *ev)
 		extra_name(l, "counter", ev->arg == TAPE_COUNT_NESTED ? "nested" : NULL, ev->arg);
 		extra_u64(l, "count", ev->size);
 		break;
+	case TAPE_SUSPEND:
+		extra_u64(l, "slept_ns", ev->size);
+		break;
 	}
 }
 

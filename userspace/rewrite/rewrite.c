@@ -18,6 +18,7 @@ struct rewrite {
 	const struct rewrite_opts *opts;
 	struct rewrite_result *res;
 	struct heap *heap;        /* what lives, as the new tape says it, until that begins */
+	struct state *state;      /* and what holds beside it */
 	struct renumber *renumber; /* NULL: addresses stay */
 	struct index_map stacks;  /* old number -> new */
 	uint32_t nr_allocators;   /* told to the writer so far: numbers stay the same */
@@ -27,16 +28,42 @@ struct rewrite {
 
 /* ---- facts ---- */
 
-/* What a replay needs to know of machine and recording; nothing that names a program, a file or a person. */
+#define PAGE_NBYTES 4096 /* where the tape does not say */
+#define SETTING_PREFIX "target.env."
+#define KERNEL_KEY "machine.kernel"
+
+/* What a replay needs to know of machine and recording. All else goes, keys of later versions too: it might name something. */
 static bool fact_is_harmless(const char *key)
 {
-	static const char *const prefixes[] = { "machine.", "record.", "start.", "start_unix_ns", "duration_ns", "target.pid",
-						"target.env.", "ring." };
+	static const char *const keys[] = { "machine.arch", "machine.cpus", "machine.cpus_allowed", "machine.numa_nodes",
+					    "machine.page_size", "machine.thp", "machine.overcommit", "machine.cgroup_limit",
+					    "record.version", "record.backend", "record.trap_ns", "record.traps", "record.end",
+					    "copy.cause", "ring.nbytes", "start.from_exec", "record.cost_ns",
+					    "start.rss_anon", "start.rss_file", "start.rss_shmem" };
 
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(key, keys[i]))
 			return true;
 	return false;
+}
+
+/* "6.1.0-acme-prod" names its house; 6.1.0 does not. */
+static int copy_kernel(struct rewrite *rw, const char *release)
+{
+	char version[32];
+
+	snprintf(version, sizeof(version), "%.*s", (int)strspn(release, "0123456789."), release);
+	return tape_writer_meta(rw->w, KERNEL_KEY, version);
+}
+
+static int copy_fact(struct rewrite *rw, const char *key, const char *value)
+{
+	if (!strcmp(key, "duration_ns"))
+		return 0; /* at the end */
+	if (!rw->opts->strip || fact_is_harmless(key))
+		return tape_writer_meta(rw->w, key, value);
+	rw->res->nr_settings += !strncmp(key, SETTING_PREFIX, strlen(SETTING_PREFIX));
+	return strcmp(key, KERNEL_KEY) ? 0 : copy_kernel(rw, value);
 }
 
 static int copy_facts(struct rewrite *rw)
@@ -45,8 +72,7 @@ static int copy_facts(struct rewrite *rw)
 	int err = 0;
 
 	for (size_t i = 0; !err && tape_reader_meta_at(rw->r, i, &key, &value); i++)
-		if (strcmp(key, "duration_ns") != 0 && (!rw->opts->strip || fact_is_harmless(key)))
-			err = tape_writer_meta(rw->w, key, value);
+		err = copy_fact(rw, key, value);
 	return err;
 }
 
@@ -187,13 +213,17 @@ static int begin(struct rewrite *rw)
 		return 0;
 	err = tape_writer_segment(rw->w, rw->start_ns, NULL);
 	if (!err)
-		err = keyframe_encode(rw->heap, rw->start_ns, tape_writer_time_unit(rw->w), &k);
+		err = keyframe_encode(rw->heap, rw->state, rw->start_ns, tape_writer_time_unit(rw->w), &k);
+	if (!err)
+		err = tape_writer_use_strings(rw->w, k.strings, k.nr_strings);
 	if (!err)
 		err = tape_writer_keyframe(rw->w, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks);
 	rw->res->nr_objects = k.nr_objects;
 	keyframe_free(&k);
 	heap_free(rw->heap);
+	state_free(rw->state);
 	rw->heap = NULL;
+	rw->state = NULL;
 	return err;
 }
 
@@ -207,8 +237,10 @@ static int rewrite_event(struct rewrite *rw, struct tape_event ev)
 	kept = err ? err : transform(rw, &ev);
 	if (kept <= 0)
 		return kept;
+	if (before && state_concerns(&ev))
+		err = state_apply(rw->state, &ev);
 	if (before)
-		return heap_apply(rw->heap, &ev, NULL);
+		return err ? err : heap_apply(rw->heap, &ev, NULL);
 	rw->res->nr_events++;
 	return tape_writer_add(rw->w, &ev);
 }
@@ -272,8 +304,9 @@ static int prepare(struct rewrite *rw, const char *path)
 	if (rw->opts->to_ns <= rw->start_ns)
 		return -ERANGE;
 	rw->heap = heap_new();
+	rw->state = state_new(tape_reader_meta_u64(rw->r, "machine.page_size", PAGE_NBYTES));
 	rw->renumber = rw->opts->no_addresses ? renumber_new() : NULL;
-	if (!rw->heap || (rw->opts->no_addresses && !rw->renumber) || index_map_init(&rw->stacks))
+	if (!rw->heap || !rw->state || (rw->opts->no_addresses && !rw->renumber) || index_map_init(&rw->stacks))
 		return -ENOMEM;
 	err = tape_writer_open(path, &wo, &rw->w);
 	return err ? err : copy_facts(rw);
@@ -300,6 +333,7 @@ int rewrite_tape(struct tape_reader *r, const char *path, const struct rewrite_o
 	if (err && opened)
 		unlink(path);
 	heap_free(rw.heap);
+	state_free(rw.state);
 	renumber_free(rw.renumber);
 	index_map_free(&rw.stacks);
 	return err;

@@ -22,6 +22,7 @@ struct rewrite_result {
 	uint64_t nr_events;  /* written */
 	uint64_t nr_objects; /* of the keyframe */
 	uint64_t nbytes;
+	unsigned nr_settings; /* of the allocator, in the environment, that strip left out */
 	bool reading; /* it was the reader that failed */
 };
 

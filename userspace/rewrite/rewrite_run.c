@@ -62,6 +62,9 @@ int rewrite_run(const char *path, const char *out_path, bool salvage, struct rew
 			tape_warn_incomplete(path, tape);
 		message_info("%s: %s events behind a keyframe of %s objects, %s", out_path, human_count(count, res.nr_events),
 			     human_count(objects, res.nr_objects), human_nbytes(nbytes, res.nbytes));
+		if (res.nr_settings)
+			message_info("%u setting%s of the allocator in the target's environment went too; a replay under it can be given "
+				     "them: --alloc NAME,KEY=VALUE", res.nr_settings, res.nr_settings == 1 ? "" : "s");
 	}
 	tape_reader_close(tape);
 	return err ? EXIT_FAILED : EXIT_DONE;
