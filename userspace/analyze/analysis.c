@@ -365,7 +365,7 @@ static int first_pass(struct pass *p)
 	struct analysis *a = p->a;
 	struct heap *heap = heap_new();
 	const struct tape_event *evs;
-	uint64_t write_faults = 0;
+	uint64_t write_faults = 0, calls[256] = { 0 };
 	bool any = false;
 	long nr = 0;
 	int err = heap ? 0 : -ENOMEM;
@@ -375,6 +375,7 @@ static int first_pass(struct pass *p)
 			err = heap_apply(heap, &evs[i], NULL);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
 			write_faults += evs[i].kind == TAPE_FAULT && evs[i].flags & TAPE_WRITE;
+			calls[evs[i].alloc] += tape_kind_is_call(evs[i].kind);
 			a->nr_execs += evs[i].kind == TAPE_EXEC;
 			if (evs[i].flags & TAPE_KEPT)
 				continue;
@@ -391,6 +392,10 @@ static int first_pass(struct pass *p)
 			p->opts->progress(p->opts->progress_arg, "reading", a->nr_events);
 	}
 	heap_free(heap);
+	a->allocator = TAPE_NO_ALLOC;
+	for (unsigned i = 0; i < TAPE_NO_ALLOC; i++)
+		if (calls[i] && (a->allocator == TAPE_NO_ALLOC || calls[i] > calls[a->allocator]))
+			a->allocator = (uint8_t)i;
 	p->faults_need_write = write_faults != 0;
 	a->has_pages = a->nr_faults != 0;
 	return err ? err : (int)nr;

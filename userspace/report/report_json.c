@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The whole analysis as JSON: what the HTML report is made of, and what programs read. Bytes and ns are whole numbers. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/index_map.h"
+#include "report/report.h"
+#include "report/stack_text.h"
+
+struct json {
+	const struct report *r;
+	struct index_map frame_of; /* name's address -> index in the list of frames */
+	cJSON *frames;
+	uint32_t nr_frames;
+};
+
+/* cJSON's numbers are doubles; these are exact. */
+static void add_u64(cJSON *to, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	cJSON_AddRawToObject(to, key, text);
+}
+
+static void add_known(cJSON *to, const char *key, uint64_t value)
+{
+	if (value == UINT64_MAX)
+		cJSON_AddNullToObject(to, key);
+	else
+		add_u64(to, key, value);
+}
+
+static cJSON *add_row(cJSON *list)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(list, o);
+	return o;
+}
+
+static void put_split(cJSON *o, const struct pages_split *s)
+{
+	add_u64(o, "resident", s->resident);
+	add_u64(o, "requested", s->requested);
+	add_u64(o, "holes", s->holes);
+	add_u64(o, "retained", s->retained);
+	add_u64(o, "metadata", s->metadata);
+	add_u64(o, "unresident", s->unresident);
+	add_u64(o, "around", s->around);
+}
+
+static void put_summary(cJSON *root, const struct report *r)
+{
+	const struct analysis *a = r->analysis;
+	const char *cmdline = tape_reader_meta(r->tape, "target.cmdline"), *exe = tape_reader_meta(r->tape, "target.exe");
+	cJSON *o = cJSON_AddObjectToObject(root, "summary");
+
+	cJSON_AddStringToObject(root, "tape", naming_text(r->naming, r->path));
+	cJSON_AddStringToObject(o, "program", naming_text(r->naming, cmdline && *cmdline ? cmdline : exe ? exe : ""));
+	add_u64(o, "first_ns", a->first_ns);
+	add_u64(o, "last_ns", a->last_ns);
+	add_u64(o, "from_ns", a->from_ns);
+	add_u64(o, "to_ns", a->to_ns);
+	add_u64(o, "at_ns", a->at_ns);
+	add_u64(o, "peak_ns", a->peak_ns);
+	add_u64(o, "events", a->nr_events);
+	add_u64(o, "allocations", a->births);
+	add_u64(o, "allocated_bytes", a->born_nbytes);
+	add_u64(o, "frees", a->deaths);
+	add_u64(o, "unknown_frees", a->unknown_frees);
+	add_u64(o, "lost", a->lost);
+	add_u64(o, "live", a->live);
+	add_u64(o, "live_bytes", a->live_nbytes);
+	add_u64(o, "peak_live_bytes", a->peak_live_nbytes);
+	add_known(o, "rss_anon", a->rss_anon);
+	add_u64(o, "shared_pages_bytes", a->shared_nbytes);
+	cJSON_AddBoolToObject(o, "from_exec", a->from_exec);
+	cJSON_AddBoolToObject(o, "has_pages", a->has_pages);
+	put_split(cJSON_AddObjectToObject(root, "split"), &a->split);
+}
+
+static void put_timeline(cJSON *root, const struct analysis *a)
+{
+	cJSON *list = cJSON_AddArrayToObject(root, "timeline");
+
+	for (size_t i = 0; i < a->nr_points; i++) {
+		const struct analysis_point *p = &a->points[i];
+		cJSON *o = add_row(list);
+
+		add_u64(o, "ns", p->ns);
+		add_u64(o, "live_bytes", p->live_nbytes);
+		add_u64(o, "live", p->live_nr);
+		add_u64(o, "allocations", p->births);
+		add_u64(o, "frees", p->deaths);
+		add_u64(o, "allocated_bytes", p->born_nbytes);
+		add_known(o, "rss_anon", p->rss_anon);
+		add_u64(o, "threads", p->threads);
+		put_split(o, &p->split);
+	}
+}
+
+/* ---- stacks ---- */
+
+static int put_frame(struct json *j, cJSON *to, const struct tape_name *name, const char *module)
+{
+	uint64_t key = (uint64_t)(uintptr_t)name;
+	uint32_t at = index_map_find(&j->frame_of, key);
+
+	if (at == INDEX_NONE) {
+		cJSON *o = add_row(j->frames);
+
+		at = j->nr_frames++;
+		if (index_map_set(&j->frame_of, key, at))
+			return -ENOMEM;
+		cJSON_AddStringToObject(o, "function", naming_text(j->r->naming, name->function));
+		if (*name->file)
+			cJSON_AddStringToObject(o, "file", naming_text(j->r->naming, name->file));
+		if (name->line)
+			add_u64(o, "line", name->line);
+		cJSON_AddStringToObject(o, "module", naming_text(j->r->naming, module));
+	}
+	cJSON_AddItemToArray(to, cJSON_CreateNumber(at));
+	return 0;
+}
+
+static int put_frames(struct json *j, cJSON *to, uint32_t stack)
+{
+	const struct tape_frame *frames;
+	bool truncated;
+	uint32_t nr = tape_reader_stack(j->r->tape, stack, &frames, &truncated);
+	int err = 0;
+
+	for (uint32_t i = 0; i < nr && !err; i++) {
+		const char *module = tape_reader_string(j->r->tape, frames[i].module), *space = module ? strchr(module, ' ') : NULL;
+		uint32_t nr_names;
+		const struct tape_name *names = naming_frame(j->r->naming, frames, i, &nr_names);
+
+		if (!names)
+			return -ENOMEM;
+		for (uint32_t k = 0; k < nr_names && !err; k++)
+			err = put_frame(j, to, &names[k], space ? space + 1 : "");
+	}
+	return err;
+}
+
+static int put_stack(struct json *j, cJSON *list, const struct analysis_stack *s)
+{
+	cJSON *o = add_row(list), *lives;
+
+	add_u64(o, "stack", s->stack);
+	add_u64(o, "allocations", s->births);
+	add_u64(o, "allocated_bytes", s->born_nbytes);
+	add_u64(o, "frees", s->deaths);
+	add_u64(o, "temporary", s->soon);
+	add_u64(o, "temporary_bytes", s->soon_nbytes);
+	add_u64(o, "resizes", s->resizes);
+	add_u64(o, "live", s->live);
+	add_u64(o, "live_bytes", s->live_nbytes);
+	add_u64(o, "old_bytes", s->old_nbytes);
+	add_u64(o, "live_bytes_at_start", s->start_live_nbytes);
+	add_u64(o, "live_bytes_half_way", s->half_live_nbytes);
+	add_u64(o, "pinned_bytes", s->pinned_nbytes);
+	add_u64(o, "pinning_bytes", s->pinned_live_nbytes);
+	add_u64(o, "freed_by_others_bytes", s->cross_nbytes);
+	lives = cJSON_AddArrayToObject(o, "lifetimes");
+	for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++)
+		cJSON_AddItemToArray(lives, cJSON_CreateNumber(s->lives[i]));
+	return put_frames(j, cJSON_AddArrayToObject(o, "frames"), s->stack);
+}
+
+static uint64_t figure(const struct analysis_stack *s, int which)
+{
+	const uint64_t figures[] = { s->live_nbytes, s->born_nbytes, s->pinned_nbytes, s->soon, s->births };
+
+	return figures[which];
+}
+
+enum { FIGURES = 5 };
+static int sorted_by;
+
+static int by_figure(const void *a, const void *b)
+{
+	const struct analysis_stack *x = *(const struct analysis_stack *const *)a, *y = *(const struct analysis_stack *const *)b;
+	uint64_t u = figure(x, sorted_by), v = figure(y, sorted_by);
+
+	return u != v ? (u < v ? 1 : -1) : (x->stack > y->stack) - (x->stack < y->stack);
+}
+
+/* The first `top` by any of the figures. chosen: by index in the analysis. */
+static int choose_stacks(const struct report *r, bool *chosen)
+{
+	const struct analysis *a = r->analysis;
+	const struct analysis_stack **order = malloc((a->nr_stacks + 1) * sizeof(*order));
+
+	if (!order)
+		return -ENOMEM;
+	for (sorted_by = 0; sorted_by < FIGURES; sorted_by++) {
+		for (size_t i = 0; i < a->nr_stacks; i++)
+			order[i] = &a->stacks[i];
+		qsort(order, a->nr_stacks, sizeof(*order), by_figure);
+		for (size_t i = 0; i < a->nr_stacks && i < r->top; i++)
+			chosen[order[i] - a->stacks] |= figure(order[i], sorted_by) != 0;
+	}
+	free(order);
+	return 0;
+}
+
+static void add_to_rest(struct analysis_stack *rest, const struct analysis_stack *s)
+{
+	rest->births += s->births;
+	rest->born_nbytes += s->born_nbytes;
+	rest->deaths += s->deaths;
+	rest->soon += s->soon;
+	rest->soon_nbytes += s->soon_nbytes;
+	rest->resizes += s->resizes;
+	rest->live += s->live;
+	rest->live_nbytes += s->live_nbytes;
+	rest->old_nbytes += s->old_nbytes;
+	rest->start_live_nbytes += s->start_live_nbytes;
+	rest->half_live_nbytes += s->half_live_nbytes;
+	rest->pinned_nbytes += s->pinned_nbytes;
+	rest->pinned_live_nbytes += s->pinned_live_nbytes;
+	rest->cross_nbytes += s->cross_nbytes;
+	for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++)
+		rest->lives[i] += s->lives[i];
+}
+
+/* All others together are one row, so that sums stay what they are. */
+static int put_stacks(struct json *j, cJSON *root)
+{
+	const struct analysis *a = j->r->analysis;
+	cJSON *list = cJSON_AddArrayToObject(root, "stacks");
+	struct analysis_stack rest = { .stack = TAPE_NO_STACK };
+	bool *chosen = calloc(a->nr_stacks + 1, sizeof(*chosen));
+	size_t nr_rest = 0;
+	int err = chosen ? choose_stacks(j->r, chosen) : -ENOMEM;
+
+	for (size_t i = 0; i < a->nr_stacks && !err; i++) {
+		if (chosen[i]) {
+			err = put_stack(j, list, &a->stacks[i]);
+			continue;
+		}
+		add_to_rest(&rest, &a->stacks[i]);
+		nr_rest++;
+	}
+	free(chosen);
+	add_u64(root, "stacks_left_out", nr_rest);
+	return err || !nr_rest ? err : put_stack(j, list, &rest);
+}
+
+/* ---- the rest ---- */
+
+static void put_threads(cJSON *root, const struct report *r)
+{
+	const struct analysis *a = r->analysis;
+	cJSON *list = cJSON_AddArrayToObject(root, "threads"), *pairs = cJSON_AddArrayToObject(root, "freed_by_others");
+
+	for (size_t i = 0; i < a->nr_threads; i++) {
+		const struct analysis_thread *t = &a->threads[i];
+		const char *name = t->name ? tape_reader_string(r->tape, t->name) : NULL;
+		cJSON *o = add_row(list);
+
+		add_u64(o, "tid", t->tid);
+		cJSON_AddStringToObject(o, "name", naming_text(r->naming, name ? name : ""));
+		add_u64(o, "allocations", t->births);
+		add_u64(o, "allocated_bytes", t->born_nbytes);
+		add_u64(o, "frees", t->deaths);
+		add_u64(o, "live_bytes", t->live_nbytes);
+		add_u64(o, "last_call_ns", t->last_call_ns);
+		add_known(o, "started_ns", t->started_ns);
+		add_known(o, "ended_ns", t->ended_ns);
+	}
+	for (size_t i = 0; i < a->nr_pairs; i++) {
+		const struct analysis_pair *p = &a->pairs[i];
+		cJSON *o = add_row(pairs);
+
+		add_u64(o, "owner", a->threads[p->owner].tid);
+		add_u64(o, "freer", a->threads[p->freer].tid);
+		add_u64(o, "objects", p->nr);
+		add_u64(o, "bytes", p->nbytes);
+		add_u64(o, "owner_silent", p->silent);
+		add_u64(o, "owner_silent_bytes", p->silent_nbytes);
+		add_u64(o, "longest_silence_ns", p->idle_max_ns);
+	}
+}
+
+static void put_sizes(cJSON *root, const struct analysis *a)
+{
+	cJSON *list = cJSON_AddArrayToObject(root, "sizes"), *ends = cJSON_AddArrayToObject(root, "lifetime_ends_ns");
+
+	for (size_t i = 0; i < a->nr_sizes; i++) {
+		const struct analysis_size *s = &a->sizes[i];
+		cJSON *o = add_row(list);
+
+		add_u64(o, "from", s->from);
+		add_u64(o, "to", s->to);
+		add_u64(o, "allocations", s->births);
+		add_u64(o, "allocated_bytes", s->born_nbytes);
+		add_u64(o, "live", s->live);
+		add_u64(o, "live_bytes", s->live_nbytes);
+		add_u64(o, "peak_live_bytes", s->peak_live_nbytes);
+		add_u64(o, "peak_ns", s->peak_ns);
+	}
+	for (unsigned i = 0; i + 1 < ANALYSIS_LIFE_BUCKETS; i++)
+		cJSON_AddItemToArray(ends, cJSON_CreateNumber((double)analysis_life_end_ns(i)));
+}
+
+static void put_findings(cJSON *root, const struct report *r)
+{
+	cJSON *list = cJSON_AddArrayToObject(root, "findings");
+
+	for (size_t i = 0; i < r->nr_findings; i++) {
+		const struct finding *f = &r->findings[i];
+		cJSON *o = add_row(list), *stacks;
+
+		cJSON_AddStringToObject(o, "rule", f->rule);
+		cJSON_AddStringToObject(o, "title", naming_text(r->naming, f->title));
+		cJSON_AddStringToObject(o, "evidence", naming_text(r->naming, f->evidence));
+		cJSON_AddStringToObject(o, "advice", f->advice);
+		add_known(o, "bytes", f->nbytes);
+		stacks = cJSON_AddArrayToObject(o, "stacks");
+		for (unsigned k = 0; k < f->nr_stacks; k++)
+			cJSON_AddItemToArray(stacks, cJSON_CreateNumber(f->stacks[k]));
+	}
+}
+
+int report_print_json(const struct report *r, FILE *out)
+{
+	cJSON *root = cJSON_CreateObject();
+	struct json j = { .r = r };
+	char *text = NULL;
+	int err = root ? index_map_init(&j.frame_of) : -ENOMEM;
+
+	if (!err) {
+		put_summary(root, r);
+		put_findings(root, r);
+		put_timeline(root, r->analysis);
+		j.frames = cJSON_AddArrayToObject(root, "frames");
+		err = put_stacks(&j, root);
+	}
+	if (!err) {
+		put_threads(root, r);
+		put_sizes(root, r->analysis);
+		text = cJSON_PrintUnformatted(root);
+		err = text ? 0 : -ENOMEM;
+	}
+	if (text)
+		fprintf(out, "%s\n", text);
+	cJSON_free(text);
+	cJSON_Delete(root);
+	index_map_free(&j.frame_of);
+	return err;
+}
