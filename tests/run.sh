@@ -15,6 +15,7 @@
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
+#   report      what heaptape report finds in sick and in healthy programs, and its figures against the kernel's
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
@@ -34,7 +35,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
-	[fidelity]=180 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
+	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full= fidelity=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -120,6 +121,7 @@ word_fidelity() {
 	[ -n "$fidelity" ] || "$ROOT/tests/setup.sh" bench || return 1
 	bash "$ROOT/tests/fidelity/fidelity.sh" $fidelity
 }
+word_report() { bash "$ROOT/tests/live/report.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
 word_export() { bash "$ROOT/tests/export/export.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
@@ -137,11 +139,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short
-	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive ring limits replay fidelity report export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive ring limits replay fidelity report export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.
