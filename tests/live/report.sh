@@ -14,7 +14,7 @@ recorded() {
 is() { # NAME PYTHON-EXPRESSION: true of the last report
 	local got
 	got=$(json "$TMP/report.json" "$2" 2>&1)
-	if [ "$got" = True ]; then pass "$1"; else fail "$1" "$2 is $got; findings: $(json "$TMP/report.json" '[f["title"] for f in d["findings"]]')"; fi
+	if [ "$got" = True ]; then pass "$1"; else fail "$1" "$2 is ${got##*$'\n'}; $(head -c 2000 "$TMP/report.json")"; fi
 }
 
 # The rule fires, and names the function that is to blame among its stacks.
@@ -64,4 +64,13 @@ is "report --at peak tells the peak" "d['summary']['live_bytes'] == d['summary']
 "$HEAPTAPE" strip "$TMP/t.tape" -o "$TMP/s.tape" >/dev/null 2>&1
 "$HEAPTAPE" report "$TMP/s.tape" --json >"$TMP/report.json" 2>/dev/null
 is "report of a stripped tape: one row without a stack" "len(d['stacks']) == 1 and d['stacks'][0]['live_bytes'] == d['summary']['live_bytes']"
+"$HEAPTAPE" record -q -f -o "$TMP/a.tape" -- "$LIVE/sick" healthy >/dev/null 2>&1
+"$HEAPTAPE" record -q -f -o "$TMP/b.tape" -- "$LIVE/sick" leak >/dev/null 2>&1
+"$HEAPTAPE" diff "$TMP/a.tape" "$TMP/b.tape" --json >"$TMP/report.json" 2>"$TMP/report.err"
+is "diff: the stack that is new comes among the first, with all of its bytes" "any('leak' in s['stack'] and s['before']['live_bytes'] == 0 and s['after']['live_bytes'] == 80000 * 300 for s in d['stacks'][:2])"
+"$HEAPTAPE" record -q -f -o "$TMP/b.tape" -- "$LIVE/sick" healthy >/dev/null 2>&1
+"$HEAPTAPE" diff "$TMP/a.tape" "$TMP/b.tape" --json --top 1000 >"$TMP/report.json" 2>"$TMP/report.err"
+is "diff: two runs of one program, at other addresses, have the same stacks" "len(d['stacks']) > 1 and all(s['before']['allocations'] == s['after']['allocations'] > 0 for s in d['stacks'])"
+"$HEAPTAPE" diff "$TMP/a.tape" "$TMP/a.tape" --json --top 1000 >"$TMP/report.json" 2>/dev/null
+is "diff: a tape does not differ from itself" "all(s['before'] == s['after'] for s in d['stacks'])"
 check "report: wrong usage is told" test "$("$HEAPTAPE" report "$TMP/t.tape" --by colour >/dev/null 2>&1; echo $?)" = 2
