@@ -8,6 +8,7 @@
 
 #include "analyze/summary.h"
 #include "command.h"
+#include "json_number.h"
 #include "message.h"
 #include "tape_open.h"
 
@@ -22,15 +23,6 @@ struct info {
 };
 
 /* ---- JSON ---- */
-
-/* cJSON's numbers are doubles; these are exact. */
-static void add_u64(cJSON *to, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	cJSON_AddRawToObject(to, key, text);
-}
 
 /* A fact as text, or null. `meta` is the key on the tape. */
 static void add_fact(cJSON *to, const char *key, const struct tape_reader *r, const char *meta)

@@ -6,6 +6,7 @@
 
 #include "analyze/analysis.h"
 #include "check.h"
+#include "xorshift.h"
 
 #define HEAP 0x7f0000000000ull
 #define PAGE 4096ull
@@ -24,16 +25,6 @@ static unsigned nr_pieces, current[SLOTS]; /* slot -> piece + 1 */
 static uint64_t touched_ns[SLOTS * SLOT_NBYTES / 4096]; /* UINT64_MAX: not */
 static uint64_t calls[EVENTS * 2][2], nr_calls; /* ns, tid */
 static uint64_t now_ns;
-
-static uint64_t next_random(uint64_t most)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % most;
-}
 
 static void add(struct tape_writer *w, struct tape_event ev)
 {

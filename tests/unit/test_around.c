@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "replay/around.h"
+#include "xorshift.h"
 
 #define PAGE 4096ull
 #define BASE 0x7f1200000000ull /* the last pages lie behind a 2 MiB line */
@@ -18,16 +19,6 @@ static unsigned nr_mappings;
 static struct around *around;
 static struct touch *touch;
 static bool from_exec;
-
-static uint64_t next_random(uint64_t most)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % most;
-}
 
 static bool counts(enum owner owner)
 {

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "formats/pages.h"
+#include "xorshift.h"
 
 #define PAGE 4096ull
 #define BASE 0x7f1200000000ull
@@ -17,16 +18,6 @@ static struct { uint64_t addr, nbytes; } objects[OBJECTS];
 static unsigned nr_objects, nr_mappings;
 static struct pages *pages;
 static bool from_exec;
-
-static uint64_t next_random(uint64_t most)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % most;
-}
 
 static uint64_t live_on(uint64_t page)
 {

@@ -5,18 +5,9 @@
 
 #include "check.h"
 #include "replay/rank_test.h"
+#include "xorshift.h"
 
 #define NEAR(got, want) CHECK(fabs((got) - (want)) < 1e-9)
-
-static uint64_t next_random(uint64_t most)
-{
-	static uint64_t state = 1181783497276652981ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % most;
-}
 
 /* Twice the number of pairs that a wins, ties counted once: the same order of divisions as the sum of ranks. */
 static unsigned wins(const uint64_t *all, unsigned nr, unsigned choice)

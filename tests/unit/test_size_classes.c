@@ -5,21 +5,12 @@
 
 #include "check.h"
 #include "replay/size_classes.h"
+#include "xorshift.h"
 
 #define PAGE 4096ull
 #define BASE 0x7f0000000000ull
 
 enum { OBJECTS = 300, ROUNDS = 60, PAGES = 4000 };
-
-static uint64_t next_random(uint64_t most)
-{
-	static uint64_t state = 88172645463325252ull;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % most;
-}
 
 /* Objects that do not overlap, of few sizes, some of them larger than pages; some round up to nothing. */
 static size_t make_heap(struct split_object *objs)

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "formats/index_map.h"
+#include "json_number.h"
 #include "message.h"
 #include "report/stack_text.h"
 
@@ -175,14 +176,6 @@ void diff_print(const struct diff *d, FILE *out)
 }
 
 /* ---- JSON ---- */
-
-static void add_u64(cJSON *to, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	cJSON_AddRawToObject(to, key, text);
-}
 
 static void put_sums(cJSON *to, const char *key, const struct report *r)
 {

@@ -8,6 +8,7 @@
 
 #include "formats/index_map.h"
 #include "report/report.h"
+#include "json_number.h"
 #include "report/stack_text.h"
 
 struct json {
@@ -16,15 +17,6 @@ struct json {
 	cJSON *frames;
 	uint32_t nr_frames;
 };
-
-/* cJSON's numbers are doubles; these are exact. */
-static void add_u64(cJSON *to, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	cJSON_AddRawToObject(to, key, text);
-}
 
 static void add_known(cJSON *to, const char *key, uint64_t value)
 {
