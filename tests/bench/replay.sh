@@ -39,6 +39,20 @@ planning() {
 		"$("$BUILD/bare_loop" "$TMP/small.tape" | cut -d' ' -f2)" "$("$BUILD/bare_loop" "$TMP/threads.tape" | cut -d' ' -f2)"
 }
 
+# The largest process of a whole replay, planner included: up to 256 MiB of it are the last extents of the plan's file.
+long_tape() { # EVENTS
+	"$BUILD/make_tape" "$TMP/long.tape" small "$1" 100000 >/dev/null
+	/usr/bin/python3 - "$HEAPTAPE" replay "$TMP/long.tape" --alloc glibc --json --plan-cache off <<-'END'
+		import json, resource, subprocess, sys
+		out = subprocess.run(sys.argv[1:], capture_output=True, text=True, check=True).stdout
+		d = json.loads(out)
+		print(f"{d['plan']['events']:>9} events: at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10} MiB resident in any process, "
+		      f"{d['results'][0]['process_anon'] >> 10} KiB private in the player with an allocator that holds {d['results'][0]['end_resident'] >> 10} KiB")
+	END
+	rm -f "$TMP/long.tape"
+}
+
 for live in 1000 100000 4000000; do overhead "$live"; done
 passing
 planning
+for n in ${LONG:-20000000 100000000}; do long_tape "$n"; done
