@@ -20,7 +20,7 @@ static void test_idle_target(void)
 			      .calls = 820000,
 			      .counted_traps = { 820000 },
 			      .traps = { 1000000, 20000, 10000 },
-			      .costs = { { 1000, 8000, 500 } },
+			      .costs.ns = { 1000, 8000, 500 },
 			      .busy_ns = 900000000,
 			      .nr_busy = 1 };
 
@@ -37,7 +37,7 @@ static void test_busy_target(void)
 			      .calls = 500000,
 			      .counted_traps = { 500000 },
 			      .traps = { 1000000 },
-			      .costs = { { 1000 } },
+			      .costs.ns = { 1000 },
 			      .busy_ns = SECOND,
 			      .nr_busy = 1 };
 
@@ -49,7 +49,7 @@ static void test_busy_target(void)
 
 static void test_unknown_time(void)
 {
-	struct estimate e = { .duration_ns = SECOND, .calls = 10, .traps = { 3000000 }, .costs = { { 1000 } } }, none = { 0 };
+	struct estimate e = { .duration_ns = SECOND, .calls = 10, .traps = { 3000000 }, .costs.ns = { 1000 } }, none = { 0 };
 
 	estimate_conclude(&e);
 	CHECK(near(e.cpus, 3));
@@ -64,7 +64,7 @@ static void test_counting_dearer_than_all(void)
 			      .calls = 1000000,
 			      .counted_traps = { 1000000 },
 			      .traps = { 1000000 },
-			      .costs = { { 1100 } },
+			      .costs.ns = { 1100 },
 			      .busy_ns = SECOND,
 			      .nr_busy = 1 };
 
