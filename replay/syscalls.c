@@ -36,7 +36,7 @@ int syscalls_open(pid_t pid)
 	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .inherit = 1 };
 	char filter[FILTER_MAX] = "";
 	size_t at = 0;
-	uint64_t id;
+	uint64_t id = 0;
 	int fd, err = find_tracepoint(&id);
 
 	if (err)
