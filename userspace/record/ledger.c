@@ -234,6 +234,21 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 	return ledger_add(l, ev);
 }
 
+int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, uint32_t owner)
+{
+	struct tape_event ev = { .addr = addr, .size = nbytes, .tid = owner, .kind = TAPE_MALLOC, .flags = TAPE_KEPT | TAPE_UNKNOWN,
+				 .alloc = l->tape_alloc[obj] };
+	struct heap_change change;
+	int err = cover_begin(l, ev.alloc);
+
+	if (!heap_nr_objects(l->heap))
+		l->only_alloc = ev.alloc;
+	l->births[ev.alloc]++;
+	if (!err)
+		err = heap_apply(l->heap, &ev, &change);
+	return err ? err : cover_follow(l, &ev, &change);
+}
+
 /* ---- realloc: the old block is free for others from the give-up on, the new one is owned at the end ---- */
 
 static int pending_add(struct ledger *l, struct ledger_thread *t, const struct ht_ev_free *e, uint8_t obj)

@@ -31,6 +31,11 @@ int ring_open(const char *path, const struct ring_opts *opts, bool overwrite, st
 void ring_prepare(struct ring *r, struct tape_writer_opts *wo, char *path, size_t path_nbytes);
 /* The tape's time is now_ns; the live set is what the events added so far make. 0 or -errno of the writer. */
 int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, uint64_t now_ns);
+/*
+ * Before anything is written: the tape starts with a keyframe of what lived at time 0, which is made as any other is.
+ * -errno: the recorder cannot be copied, or the writer failed.
+ */
+int ring_start_late(struct ring *r, struct tape_writer *w, const struct heap *heap);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);
 /* A copy of what the ring holds is made beside it as one file, named PATH.1, PATH.2 ...; by a copy of the process. */
