@@ -22,10 +22,9 @@ attach() {
 		fail "$name" "no recorder"
 		return 1
 	}
-	sleep 0.3
-	[ "${QUIET:-}" ] && release_target
 	# The baseline is on the tape before any event: wait for its keyframe, then for some calls.
-	for _ in $(seq 600); do grep -q "blocks live, " "$TMP/record.err" && break; sleep 0.1; done
+	for _ in $(seq 100); do grep -q "blocks live, " "$TMP/record.err" && break; sleep 0.1; done
+	[ "${QUIET:-}" ] && release_target
 	sleep 0.2
 	kill -TERM "$TARGET"
 	wait "$TARGET" "$RECORDER" 2>/dev/null

@@ -64,7 +64,6 @@ struct glibc {
 	uint64_t tcache_key; /* stands in every cached block; 0: not known */
 	struct words tcaches; /* the caches' own blocks, which no program holds */
 	struct words listed;  /* free blocks that look used */
-	struct words keyed;   /* blocks seen with the key in them */
 	uint8_t *window;
 };
 

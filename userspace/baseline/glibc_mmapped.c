@@ -101,39 +101,50 @@ static size_t candidates(struct scan *s, uint64_t *at_ret, uint64_t end, uint64_
 	return nr;
 }
 
-/* An aligned block of the mapping has a head of its own in front, which says how far it is from the start. */
-static void find_aligned(const struct scan *s, uint64_t chunk, uint64_t nbytes, uint64_t *user_ret, uint64_t *usable_ret)
+/*
+ * An aligned block has a head of its own in front, which says how far it is from the mapping's start. That start's head is
+ * as it was when the block was new: realloc changes only the other one. *nbytes: of the mapping, corrected by it.
+ */
+static void find_aligned(const struct scan *s, uint64_t chunk, uint64_t *nbytes, uint64_t *user_ret)
 {
-	uint64_t addrs[48], heads[48][2];
+	uint64_t addrs[48], heads[48][2], end = chunk + *nbytes;
 	size_t nr = 0;
 
 	*user_ret = chunk + CHUNK_HEAD;
-	*usable_ret = nbytes - CHUNK_HEAD;
-	for (uint64_t align = CHUNK_LEAST; align < nbytes && nr + 2 <= 48; align <<= 1) {
+	for (uint64_t align = CHUNK_LEAST; align < *nbytes && nr + 2 <= 48; align <<= 1) {
 		uint64_t user = (chunk + CHUNK_HEAD + align - 1) & ~(align - 1);
 
 		for (int k = 0; k < 2; k++, user += align)
-			if (user > chunk + CHUNK_LEAST && user < chunk + nbytes)
+			if (user > chunk + CHUNK_LEAST && user < end)
 				addrs[nr++] = user - CHUNK_HEAD;
 	}
 	memory_gather(s->w->pid, addrs, nr, sizeof(heads[0]), heads);
 	for (size_t i = 0; i < nr; i++) {
-		if (heads[i][0] != addrs[i] - chunk || heads[i][1] != ((nbytes - (addrs[i] - chunk)) | CHUNK_MMAPPED))
+		uint64_t lead = addrs[i] - chunk, own = heads[i][1] & ~(uint64_t)CHUNK_FLAGS;
+
+		if (heads[i][0] != lead || (heads[i][1] & CHUNK_FLAGS) != CHUNK_MMAPPED || own < CHUNK_LEAST || (lead + own) % PAGE)
 			continue;
 		*user_ret = addrs[i] + CHUNK_HEAD;
-		*usable_ret = nbytes - (addrs[i] - chunk) - CHUNK_HEAD;
+		*nbytes = lead + own;
 		return;
 	}
 }
 
-static int take_block(struct scan *s, uint64_t chunk, uint64_t nbytes)
+/* A page that begins with the head of a mapped block: the block is taken, *nbytes_ret is its mapping's size; else 0. */
+static int take_page(struct scan *s, uint64_t page, const uint64_t head[2], uint64_t end, uint64_t *nbytes_ret)
 {
-	uint64_t user, usable;
+	uint64_t nbytes = head[1] & ~(uint64_t)CHUNK_FLAGS, user;
 
-	find_aligned(s, chunk, nbytes, &user, &usable);
+	*nbytes_ret = 0;
+	if (head[0] || (head[1] & CHUNK_FLAGS) != CHUNK_MMAPPED || !nbytes || nbytes % PAGE)
+		return 0;
+	find_aligned(s, page, &nbytes, &user);
+	if (nbytes > end - page)
+		return 0;
 	s->nr++;
 	s->nbytes += nbytes;
-	return walk_add(s->w, user, usable, 0);
+	*nbytes_ret = nbytes;
+	return walk_add(s->w, user, page + nbytes - user, 0);
 }
 
 /* Where one block is, the next is likely to be behind it; where none is, larger steps are cheaper. */
@@ -149,13 +160,13 @@ static int scan_region(struct scan *s, uint64_t start, uint64_t end)
 
 		memory_gather(s->w->pid, addrs, nr, sizeof(heads[0]), heads);
 		for (size_t i = 0; i < nr && !err; i++) {
-			uint64_t nbytes = heads[i][1] & ~(uint64_t)CHUNK_FLAGS;
+			uint64_t nbytes;
 
-			if (addrs[i] < hop || heads[i][0] || (heads[i][1] & CHUNK_FLAGS) != CHUNK_MMAPPED || !nbytes ||
-			    nbytes % PAGE || nbytes > end - addrs[i])
+			if (addrs[i] < hop)
 				continue;
-			err = take_block(s, addrs[i], nbytes);
-			hop = addrs[i] + nbytes;
+			err = take_page(s, addrs[i], heads[i], end, &nbytes);
+			if (nbytes)
+				hop = addrs[i] + nbytes;
 		}
 		at = hop > at ? hop : at;
 		max = hop ? CANDIDATES_MIN : max < CANDIDATES ? 2 * max : max;

@@ -188,11 +188,6 @@ static int take_chunk(struct pass *p)
 	p->prev_added = true;
 	p->prev_fd = whole ? word_in(p, user) : 0;
 	p->prev_bk = whole ? word_in(p, user + 8) : 0;
-	if (p->g->tcache_key && p->prev_bk == p->g->tcache_key) {
-		err = words_add(&p->g->keyed, user);
-		if (err)
-			return walk_fail(p->w, err, "out of memory");
-	}
 	p->at += nbytes;
 	return 1;
 }
@@ -344,44 +339,66 @@ static void check_arena(struct walk *w, struct glibc_arena *a, bool is_main)
 
 /* ---- the result ---- */
 
+/* Of a sorted list, the first that is not below addr; near: where the last search ended, as blocks come in ascending runs. */
+static size_t seek(const struct words *list, size_t near, uint64_t addr)
+{
+	size_t low = 0, high = list->nr;
+
+	if (!near || list->list[near - 1] < addr) {
+		low = near;
+		if (near == list->nr || list->list[near] >= addr)
+			return near;
+	}
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (list->list[mid] < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool is_at(const struct words *list, size_t i, uint64_t addr)
+{
+	return i < list->nr && list->list[i] == addr;
+}
+
+/* What lies in caches and fast bins, and what malloc keeps for itself. */
 static void drop_listed(struct walk *w)
 {
 	struct glibc *g = w->state;
-	size_t nr = 0;
+	size_t nr = 0, at_listed = 0, at_tcache = 0;
 
 	words_sort(&g->listed);
 	words_sort(&g->tcaches);
 	for (size_t i = 0; i < w->nr; i++) {
-		if (words_has(&g->tcaches, w->blocks[i].addr))
-			continue;
-		if (words_has(&g->listed, w->blocks[i].addr)) {
+		uint64_t addr = w->blocks[i].addr;
+
+		at_tcache = seek(&g->tcaches, at_tcache, addr);
+		at_listed = seek(&g->listed, at_listed, addr);
+		if (is_at(&g->listed, at_listed, addr))
 			w->nr_free++;
-			continue;
-		}
-		w->blocks[nr++] = w->blocks[i];
+		else if (!is_at(&g->tcaches, at_tcache, addr))
+			w->blocks[nr++] = w->blocks[i];
 	}
 	w->nr = nr;
 }
 
-/* Blocks with the cache's key in them that no list had: the lists may have been in motion. */
-static bool lists_lack_some(struct glibc *g)
+static void forget_pass(struct glibc *g)
 {
-	words_sort(&g->listed);
-	words_sort(&g->keyed);
-	for (size_t i = 0; i < g->keyed.nr; i++)
-		if (!words_has(&g->listed, g->keyed.list[i]))
-			return true;
-	return false;
+	maps_free(&g->maps);
+	g->nr_heaps = g->tcaches.nr = g->listed.nr = 0;
 }
 
-static int run(struct walk *w)
+/* All arenas, and the lists in front and behind: what is in one of them at any time is free. */
+static int read_arenas(struct walk *w)
 {
 	struct glibc *g = w->state;
 	int err;
 
-	walk_clear(w);
-	maps_free(&g->maps);
-	g->nr_heaps = g->tcaches.nr = g->listed.nr = g->keyed.nr = 0;
+	forget_pass(g);
 	err = glibc_read_arenas(w);
 	if (!err)
 		err = glibc_find_tcache(w);
@@ -389,21 +406,140 @@ static int run(struct walk *w)
 		err = walk_fail(w, -ENOTSUP, "no thread has a cache of the known form");
 	if (!err)
 		err = glibc_read_lists(w);
-	if (!err)
-		err = maps_read(w->process->proc_fd, &g->maps) ? walk_fail(w, -ESRCH, "its mappings cannot be read") : 0;
+	if (!err && maps_read(w->process->proc_fd, &g->maps))
+		err = walk_fail(w, -ESRCH, "its mappings cannot be read");
 	for (size_t i = 0; i < g->nr_arenas && !err; i++)
 		err = i ? walk_heaps(w, &g->arenas[i]) : walk_main(w, &g->arenas[i]);
+	return err;
+}
+
+/* Blocks of a heap, in ascending order. */
+struct run {
+	size_t begin, end;
+};
+
+struct runs {
+	const struct walk_block *blocks;
+	struct run *list;
+	size_t nr, now, at; /* now, at: where the last search ended */
+};
+
+static int by_first(const void *a, const void *b, void *arg)
+{
+	const struct walk_block *blocks = arg;
+	uint64_t x = blocks[((const struct run *)a)->begin].addr, y = blocks[((const struct run *)b)->begin].addr;
+
+	return (x > y) - (x < y);
+}
+
+static int find_runs(struct runs *r, struct walk_block *blocks, size_t nr)
+{
+	size_t nr_runs = 1;
+
+	for (size_t i = 1; i < nr; i++)
+		nr_runs += blocks[i].addr < blocks[i - 1].addr;
+	*r = (struct runs){ .blocks = blocks, .list = malloc(nr_runs * sizeof(*r->list)) };
+	if (!r->list)
+		return -ENOMEM;
+	for (size_t i = 0, begin = 0; i < nr; i++)
+		if (i + 1 == nr || blocks[i + 1].addr < blocks[i].addr) {
+			r->list[r->nr++] = (struct run){ begin, i + 1 };
+			begin = i + 1;
+		}
+	qsort_r(r->list, r->nr, sizeof(*r->list), by_first, blocks);
+	return 0;
+}
+
+/* The run that addr may lie in: the last one that begins at or below it. */
+static size_t run_of(const struct runs *r, uint64_t addr)
+{
+	size_t low = 0, high = r->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (r->blocks[r->list[mid].begin].addr <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? low - 1 : 0;
+}
+
+/* Searched for mostly in ascending order too. */
+static bool runs_have(struct runs *r, uint64_t addr)
+{
+	const struct run *run = &r->list[r->now];
+
+	if (!r->nr)
+		return false;
+	if (r->at <= run->begin || r->at >= run->end || r->blocks[r->at - 1].addr >= addr || r->blocks[run->end - 1].addr < addr) {
+		r->now = run_of(r, addr);
+		run = &r->list[r->now];
+		r->at = run->begin;
+	}
+	while (r->at < run->end && r->blocks[r->at].addr < addr)
+		r->at++;
+	return r->at < run->end && r->blocks[r->at].addr == addr;
+}
+
+/*
+ * All arenas again: blocks that are not there any more go. What looked used the first time and was not is on its way
+ * between lists or out of them without a call of its own (the rest of a block that was split for memalign or realloc, a
+ * bin's block in the cache of a thread that ends), and looks otherwise a moment later; a block that lives and has no
+ * event does not. nr: of blocks, in front of those with mappings of their own.
+ */
+static int look_again(struct walk *w, size_t nr)
+{
+	struct glibc *g = w->state;
+	struct walk again = *w;
+	struct runs runs;
+	size_t kept = 0;
+	int err;
+
+	again.blocks = NULL;
+	again.nr = again.room = 0;
+	err = read_arenas(&again);
+	if (!err)
+		err = glibc_read_lists(&again);
+	if (!err)
+		drop_listed(&again);
+	if (!err && find_runs(&runs, again.blocks, again.nr))
+		err = walk_fail(&again, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < w->nr && !err; i++)
+		if (i >= nr || runs_have(&runs, w->blocks[i].addr))
+			w->blocks[kept++] = w->blocks[i];
+	if (!err) {
+		w->nr = kept;
+		free(runs.list);
+	} else {
+		memcpy(w->why, again.why, sizeof(w->why));
+	}
+	free(again.blocks);
+	forget_pass(g);
+	return err;
+}
+
+static int run(struct walk *w)
+{
+	struct glibc *g = w->state;
+	size_t nr_mapped;
+	int err;
+
+	walk_clear(w);
+	err = read_arenas(w);
 	for (size_t i = 0; i < g->nr_arenas && !err; i++)
 		check_arena(w, &g->arenas[i], !i);
+	nr_mapped = w->nr;
 	if (!err)
 		err = glibc_read_mmapped(w);
+	nr_mapped = w->nr - nr_mapped;
 	if (!err)
 		err = glibc_read_lists(w);
-	if (!err && lists_lack_some(g))
-		err = glibc_read_lists(w);
-	if (!err)
-		drop_listed(w);
-	return err;
+	if (err)
+		return err;
+	drop_listed(w);
+	return w->differs ? look_again(w, w->nr - nr_mapped) : 0;
 }
 
 static int open_glibc(struct walk *w)
@@ -456,7 +592,6 @@ static void close_glibc(struct walk *w)
 	maps_free(&g->maps);
 	words_free(&g->tcaches);
 	words_free(&g->listed);
-	words_free(&g->keyed);
 	free(g->arenas);
 	free(g->heaps);
 	free(g->window);

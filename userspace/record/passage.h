@@ -2,8 +2,8 @@
 /*
  * passage.h - whether every thread of a process has left the call that it may have been in.
  *
- * A thread has left it when it has made two recorded calls since; or has run for longer than a call takes; or slept all
- * the while that the others did one of these, which rules out that it waits for a lock that one of them held.
+ * A thread has left it when it has made two recorded calls since; or has run for longer than a call takes; or slept again
+ * and again; or slept all the while that the others did one of these, which rules out that it waits for a lock that one of them held.
  */
 #ifndef HEAPTAPE_PASSAGE_H
 #define HEAPTAPE_PASSAGE_H
