@@ -10,6 +10,7 @@
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
+#   baseline    what lived before a recording, against a recorder that was there from the start
 #   ring        a ring of a live process: size, copies, killed recorders; cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
@@ -31,7 +32,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [ring]=180 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [baseline]=120 [ring]=180 [limits]=120 [replay]=240
 	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full=
 
@@ -110,6 +111,7 @@ word_fuzz() {
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
+word_baseline() { bash "$ROOT/tests/live/baseline.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
@@ -128,11 +130,11 @@ for word in "$@"; do
 done
 [ ${#words[@]} -gt 0 ] || words=(ci)
 case ${words[0]} in
-ci) words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz) ;;
+ci) words=(unit golden truth stacks survive baseline ring limits replay export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
-	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive ring limits replay export docs warnings sanitizers fuzz)
+	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600
+	words=(unit golden truth stacks survive baseline ring limits replay export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

@@ -136,12 +136,21 @@ static void walk_part(struct baseline_part *part)
 
 	do {
 		err = part->walk.walker->run(&part->walk);
+		if (!err && !part->walk.stands)
+			err = part->walk.walker->finish(&part->walk);
 		part->nr_walks++;
 	} while (err == -EAGAIN && part->nr_walks < WALKS_MAX);
 	part->is_good = !err;
-	part->nr_free = part->walk.nr_free;
 	if (err)
 		part_fails(part, part->walk.why);
+}
+
+/* The target goes on before what was read of it is looked through. */
+static void finish_part(struct baseline_part *part)
+{
+	if (part->is_good && part->walk.stands && part->walk.walker->finish(&part->walk))
+		part_fails(part, part->walk.why);
+	part->nr_free = part->walk.nr_free;
 }
 
 static bool all_at_rest(struct baseline *b)
@@ -184,11 +193,16 @@ static void *walk_all(void *arg)
 
 	if (err && err != -EALREADY)
 		fail_all(b, err == -EBUSY ? "the target was never stopped outside its allocator" : "the target cannot be stopped");
-	for (unsigned i = 0; i < b->nr_parts && (!err || err == -EALREADY); i++)
+	for (unsigned i = 0; i < b->nr_parts && (!err || err == -EALREADY); i++) {
+		b->parts[i].walk.stands = b->mode == BASELINE_PAUSE;
 		if (b->parts[i].known)
 			walk_part(&b->parts[i]);
+	}
 	if (b->mode == BASELINE_PAUSE && !err)
 		b->pause_ns += pause_end(&guard);
+	for (unsigned i = 0; i < b->nr_parts; i++)
+		if (b->parts[i].known)
+			finish_part(&b->parts[i]);
 	b->walk_ns = clock_monotonic_ns() - began;
 	atomic_store(&b->done, true);
 	return NULL;

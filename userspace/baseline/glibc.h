@@ -64,6 +64,7 @@ struct glibc {
 	uint64_t tcache_key; /* stands in every cached block; 0: not known */
 	struct words tcaches; /* the caches' own blocks, which no program holds */
 	struct words listed;  /* free blocks that look used */
+	size_t nr_mapped; /* of the walk's blocks, the last ones: with mappings of their own */
 	uint8_t *window;
 };
 

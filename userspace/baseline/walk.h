@@ -31,7 +31,8 @@ struct walk {
 	pid_t pid; /* its */
 	const struct object *obj; /* the allocator's file, as mapped */
 	const struct walker *walker;
-	/* The result of run: blocks that are not free as far as the metadata tells. */
+	bool stands; /* the process is stopped: nothing moves */
+	/* The result of finish: blocks that are not free as far as the metadata tells. */
 	struct walk_block *blocks;
 	size_t nr, room;
 	uint64_t nr_free; /* blocks that look used and lie in a cache or list: not among blocks */
@@ -47,6 +48,8 @@ struct walker {
 	int (*open)(struct walk *w);
 	/* Reads the heap, again if called again. -EAGAIN: it moved too much; other -errno: it is not what it should be; why says. */
 	int (*run)(struct walk *w);
+	/* What needs no stopped process: makes the result of what was read. The same errors. */
+	int (*finish)(struct walk *w);
 	/* Of a stopped process: no thread was stopped while it changed what run reads. */
 	bool (*at_rest)(struct walk *w);
 	void (*close)(struct walk *w);

@@ -523,23 +523,26 @@ static int look_again(struct walk *w, size_t nr)
 static int run(struct walk *w)
 {
 	struct glibc *g = w->state;
-	size_t nr_mapped;
+	size_t nr;
 	int err;
 
 	walk_clear(w);
 	err = read_arenas(w);
 	for (size_t i = 0; i < g->nr_arenas && !err; i++)
 		check_arena(w, &g->arenas[i], !i);
-	nr_mapped = w->nr;
+	nr = w->nr;
 	if (!err)
 		err = glibc_read_mmapped(w);
-	nr_mapped = w->nr - nr_mapped;
-	if (!err)
-		err = glibc_read_lists(w);
-	if (err)
-		return err;
+	g->nr_mapped = w->nr - nr;
+	return err || w->stands ? err : glibc_read_lists(w);
+}
+
+static int finish(struct walk *w)
+{
+	struct glibc *g = w->state;
+
 	drop_listed(w);
-	return w->differs ? look_again(w, w->nr - nr_mapped) : 0;
+	return w->differs && !w->stands ? look_again(w, w->nr - g->nr_mapped) : 0;
 }
 
 static int open_glibc(struct walk *w)
@@ -602,5 +605,6 @@ const struct walker walk_glibc = { .allocator = "glibc",
 				   .least = CHUNK_LEAST - 8,
 				   .open = open_glibc,
 				   .run = run,
+				   .finish = finish,
 				   .at_rest = at_rest,
 				   .close = close_glibc };

@@ -224,6 +224,8 @@ static int write_facts(struct session *s)
 	bool none = s->opts->baseline == BASELINE_NONE;
 	int err = tape_writer_meta(s->writer, "baseline", none ? "none" : b->known ? modes[s->opts->baseline] : "unknown");
 
+	if (!none && !b->known)
+		message_verbose("baseline: not known: %s", b->why);
 	if (!err && *b->why)
 		err = tape_writer_meta(s->writer, "baseline.why", b->why);
 	if (!err && b->known)
