@@ -8,15 +8,13 @@
 #ifndef HEAPTAPE_GLIBC_LAYOUT_H
 #define HEAPTAPE_GLIBC_LAYOUT_H
 
-#include "target/object.h"
-
-#define GLIBC_TLS_SLOTS_MAX 64
+#include "baseline/elf_image.h"
 
 struct glibc_layout {
 	uint64_t main_arena, params; /* vaddr of main_arena and mp_ */
 	uint64_t next_off;           /* of an arena's link to the next one; next_free, attached_threads, system_mem follow */
 	uint64_t maps_off;           /* in mp_: n_mmaps; mmapped_mem, sbrk_base follow it at known distances */
-	uint64_t tls_slots[GLIBC_TLS_SLOTS_MAX]; /* vaddr of words that hold offsets of the library's own thread-local variables */
+	uint64_t tls_slots[ELF_TLS_SLOTS_MAX]; /* vaddr of words that hold offsets of the library's own thread-local variables */
 	unsigned nr_tls_slots;
 };
 

@@ -260,7 +260,7 @@ int glibc_find_tcache(struct walk *w)
 	struct glibc *g = w->state;
 	const struct ht_thread_pointer *threads;
 	long nr = thread_pointers_list(g->threads, &threads);
-	uint64_t slots[GLIBC_TLS_SLOTS_MAX], offs[GLIBC_TLS_SLOTS_MAX], *work;
+	uint64_t slots[ELF_TLS_SLOTS_MAX], offs[ELF_TLS_SLOTS_MAX], *work;
 	size_t best = 0;
 
 	if (nr < 0)

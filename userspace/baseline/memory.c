@@ -77,6 +77,31 @@ int words_has(const struct words *w, uint64_t word)
 	return w->nr && bsearch(&word, w->list, w->nr, sizeof(word), compare) != NULL;
 }
 
+size_t words_seek(const struct words *list, size_t near, uint64_t word)
+{
+	size_t low = 0, high = list->nr;
+
+	if (!near || list->list[near - 1] < word) {
+		low = near;
+		if (near == list->nr || list->list[near] >= word)
+			return near;
+	}
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (list->list[mid] < word)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+bool words_at(const struct words *list, size_t i, uint64_t word)
+{
+	return i < list->nr && list->list[i] == word;
+}
+
 void words_free(struct words *w)
 {
 	free(w->list);

@@ -7,6 +7,7 @@
 #ifndef HEAPTAPE_MEMORY_H
 #define HEAPTAPE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,9 @@ struct words {
 int words_add(struct words *w, uint64_t word);
 /* Ascending, each once. */
 void words_sort(struct words *w);
+/* Of a sorted list: the first that is not below word; near: where the last search ended, as most come in ascending runs. */
+size_t words_seek(const struct words *list, size_t near, uint64_t word);
+bool words_at(const struct words *list, size_t i, uint64_t word);
 /* Of a sorted list. */
 int words_has(const struct words *w, uint64_t word);
 void words_free(struct words *w);

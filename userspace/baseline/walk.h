@@ -62,9 +62,16 @@ int walk_add(struct walk *w, uint64_t addr, uint64_t usable, uint32_t owner);
 __attribute__((format(printf, 3, 4))) int walk_fail(struct walk *w, int err, const char *fmt, ...);
 /* What run found is forgotten. */
 void walk_clear(struct walk *w);
+/* For a second look at the same heap: a walk of the same state that holds nothing yet. */
+void walk_again(const struct walk *w, struct walk *again_ret);
+/*
+ * Of w's first nr blocks those stay that the second look (which ended with err) has too; it is freed. Blocks come in
+ * ascending runs. err, or -ENOMEM.
+ */
+int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err);
 /* Closes the walker and frees all. */
 void walk_end(struct walk *w);
 
-extern const struct walker walk_glibc;
+extern const struct walker walk_glibc, walk_jemalloc;
 
 #endif

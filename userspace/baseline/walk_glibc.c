@@ -339,32 +339,6 @@ static void check_arena(struct walk *w, struct glibc_arena *a, bool is_main)
 
 /* ---- the result ---- */
 
-/* Of a sorted list, the first that is not below addr; near: where the last search ended, as blocks come in ascending runs. */
-static size_t seek(const struct words *list, size_t near, uint64_t addr)
-{
-	size_t low = 0, high = list->nr;
-
-	if (!near || list->list[near - 1] < addr) {
-		low = near;
-		if (near == list->nr || list->list[near] >= addr)
-			return near;
-	}
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (list->list[mid] < addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static bool is_at(const struct words *list, size_t i, uint64_t addr)
-{
-	return i < list->nr && list->list[i] == addr;
-}
-
 /* What lies in caches and fast bins, and what malloc keeps for itself. */
 static void drop_listed(struct walk *w)
 {
@@ -376,11 +350,11 @@ static void drop_listed(struct walk *w)
 	for (size_t i = 0; i < w->nr; i++) {
 		uint64_t addr = w->blocks[i].addr;
 
-		at_tcache = seek(&g->tcaches, at_tcache, addr);
-		at_listed = seek(&g->listed, at_listed, addr);
-		if (is_at(&g->listed, at_listed, addr))
+		at_tcache = words_seek(&g->tcaches, at_tcache, addr);
+		at_listed = words_seek(&g->listed, at_listed, addr);
+		if (words_at(&g->listed, at_listed, addr))
 			w->nr_free++;
-		else if (!is_at(&g->tcaches, at_tcache, addr))
+		else if (!words_at(&g->tcaches, at_tcache, addr))
 			w->blocks[nr++] = w->blocks[i];
 	}
 	w->nr = nr;
@@ -413,76 +387,6 @@ static int read_arenas(struct walk *w)
 	return err;
 }
 
-/* Blocks of a heap, in ascending order. */
-struct run {
-	size_t begin, end;
-};
-
-struct runs {
-	const struct walk_block *blocks;
-	struct run *list;
-	size_t nr, now, at; /* now, at: where the last search ended */
-};
-
-static int by_first(const void *a, const void *b, void *arg)
-{
-	const struct walk_block *blocks = arg;
-	uint64_t x = blocks[((const struct run *)a)->begin].addr, y = blocks[((const struct run *)b)->begin].addr;
-
-	return (x > y) - (x < y);
-}
-
-static int find_runs(struct runs *r, struct walk_block *blocks, size_t nr)
-{
-	size_t nr_runs = 1;
-
-	for (size_t i = 1; i < nr; i++)
-		nr_runs += blocks[i].addr < blocks[i - 1].addr;
-	*r = (struct runs){ .blocks = blocks, .list = malloc(nr_runs * sizeof(*r->list)) };
-	if (!r->list)
-		return -ENOMEM;
-	for (size_t i = 0, begin = 0; i < nr; i++)
-		if (i + 1 == nr || blocks[i + 1].addr < blocks[i].addr) {
-			r->list[r->nr++] = (struct run){ begin, i + 1 };
-			begin = i + 1;
-		}
-	qsort_r(r->list, r->nr, sizeof(*r->list), by_first, blocks);
-	return 0;
-}
-
-/* The run that addr may lie in: the last one that begins at or below it. */
-static size_t run_of(const struct runs *r, uint64_t addr)
-{
-	size_t low = 0, high = r->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (r->blocks[r->list[mid].begin].addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low ? low - 1 : 0;
-}
-
-/* Searched for mostly in ascending order too. */
-static bool runs_have(struct runs *r, uint64_t addr)
-{
-	const struct run *run = &r->list[r->now];
-
-	if (!r->nr)
-		return false;
-	if (r->at <= run->begin || r->at >= run->end || r->blocks[r->at - 1].addr >= addr || r->blocks[run->end - 1].addr < addr) {
-		r->now = run_of(r, addr);
-		run = &r->list[r->now];
-		r->at = run->begin;
-	}
-	while (r->at < run->end && r->blocks[r->at].addr < addr)
-		r->at++;
-	return r->at < run->end && r->blocks[r->at].addr == addr;
-}
-
 /*
  * All arenas again: blocks that are not there any more go. What looked used the first time and was not is on its way
  * between lists or out of them without a call of its own (the rest of a block that was split for memalign or realloc, a
@@ -491,33 +395,17 @@ static bool runs_have(struct runs *r, uint64_t addr)
  */
 static int look_again(struct walk *w, size_t nr)
 {
-	struct glibc *g = w->state;
-	struct walk again = *w;
-	struct runs runs;
-	size_t kept = 0;
+	struct walk again;
 	int err;
 
-	again.blocks = NULL;
-	again.nr = again.room = 0;
+	walk_again(w, &again);
 	err = read_arenas(&again);
 	if (!err)
 		err = glibc_read_lists(&again);
 	if (!err)
 		drop_listed(&again);
-	if (!err && find_runs(&runs, again.blocks, again.nr))
-		err = walk_fail(&again, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < w->nr && !err; i++)
-		if (i >= nr || runs_have(&runs, w->blocks[i].addr))
-			w->blocks[kept++] = w->blocks[i];
-	if (!err) {
-		w->nr = kept;
-		free(runs.list);
-	} else {
-		memcpy(w->why, again.why, sizeof(w->why));
-	}
-	free(again.blocks);
-	forget_pass(g);
-	return err;
+	forget_pass(w->state);
+	return walk_keep_common(w, &again, nr, err);
 }
 
 static int run(struct walk *w)
