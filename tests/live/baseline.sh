@@ -80,13 +80,15 @@ need_root "what lived before a recording" || exit 0
 attach "glibc, quiet" "" $((BLOCKS / 4)) quiet && truth "glibc, $THREADS threads asleep: what lived at attach" && told
 attach "glibc under churn" "" "$BLOCKS" churn && truth "glibc, $THREADS threads churning: what lived at attach"
 attach "glibc, stopped" "" $((BLOCKS / 4)) churn --baseline pause && truth "glibc, stopped for it: what lived at attach"
-others() { # NAME MILLIONTHS: so many bytes may be wrong in a million
+others() { # NAME OPTIONS-OF-COMPARE...
 	local lib
 	lib=$(library "$1")
 	[ -n "$lib" ] || { skip "$1: what lived at attach" "not installed"; return; }
-	attach "$1 under churn" "$lib" $((BLOCKS / 4)) churn && truth "$1, $THREADS threads churning: what lived at attach" --tolerate "$2"
+	attach "$1 under churn" "$lib" $((BLOCKS / 4)) churn && truth "$1, $THREADS threads churning: what lived at attach" "${@:2}"
 }
 
-others jemalloc 1000
+# Of a million bytes a thousand may be wrong.
+others jemalloc --tolerate 1000
+others mimalloc --tolerate 1000 --inside
 killed_in_pause
 exit 0

@@ -11,7 +11,8 @@
  *                    other calls, and their order is not the log's)
  *   --baseline       the tape must go on to the target's end, and what it says to have lived at its start must be what all
  *                    calls of the log in front of the tape's left alive. Prints what is missing and what is too many; with
- *                    --tolerate N that may be so many in a million bytes
+ *                    --tolerate N that may be so many in a million bytes; with
+ *                    --inside a block is also met where its pointer leads into it
  *   --need LIST      families (comma separated) that must have been seen on the tape
  */
 #include <dirent.h>
@@ -55,7 +56,7 @@ struct file_name {
 static struct calls tape_threads[16384], log_threads[16384];
 static size_t nr_tape_threads, nr_log_threads;
 static uint64_t seen[F_NR], seen_failed, tape_lost, tape_calls;
-static bool opt_lost, opt_whole, opt_any_order, opt_baseline;
+static bool opt_lost, opt_whole, opt_any_order, opt_baseline, opt_inside;
 static unsigned long opt_tolerate; /* millionths */
 
 /* A block at the tape's start, or a birth (1) or death (-1) of the log in front of it. */
@@ -270,10 +271,18 @@ static void read_tape(const char *path)
 
 /* ---- both ---- */
 
+#define INSIDE_MAX (1u << 20)
+
+/* With --inside a block of before goes by its start, wherever in it the program's pointer leads. */
+static bool same_block(uint64_t tape, uint64_t log)
+{
+	return tape == log || (opt_inside && tape && tape < log && log - tape < INSIDE_MAX);
+}
+
 static bool equal(const struct call *t, const struct call *l)
 {
-	return t->family == l->family && t->failed == l->failed && t->size == l->size && t->old == l->old &&
-	       t->addr == l->addr && (t->align == l->align || t->family == F_REALLOC);
+	return t->family == l->family && t->failed == l->failed && t->size == l->size && same_block(t->old, l->old) &&
+	       (t->family == F_FREE ? same_block(t->addr, l->addr) : t->addr == l->addr) && (t->align == l->align || t->family == F_REALLOC);
 }
 
 static void print_call(const char *who, const struct call *c)
@@ -475,6 +484,12 @@ static bool compare_baseline(void)
 	qsort(kept, nr_kept, sizeof(*kept), by_addr);
 	for (size_t i = 0; i < nr || k < nr_kept;) {
 		nbytes += i < nr ? lives[i].size : 0;
+		/* Each kept block is met once: the next block of the log begins behind it. */
+		if (opt_inside && i < nr && k < nr_kept && lives[i].addr > kept[k].addr && lives[i].addr < kept[k].addr + kept[k].size) {
+			i++;
+			k++;
+			continue;
+		}
 		if (k == nr_kept || (i < nr && lives[i].addr < kept[k].addr)) {
 			show("missing", &lives[i], missing++);
 			bad_nbytes += lives[i++].size;
@@ -516,6 +531,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "lost", 0, NULL, 'l' },	     { "whole", 0, NULL, 'w' },
 						 { "need", 1, NULL, 'N' },	     { "any-order", 0, NULL, 'a' },
 						 { "baseline", 0, NULL, 'b' },	     { "tolerate", 1, NULL, 't' },
+						 { "inside", 0, NULL, 'i' },
 						 { NULL, 0, NULL, 0 } };
 	bool ok;
 	int c;
@@ -525,6 +541,7 @@ int main(int argc, char **argv)
 		opt_whole |= c == 'w';
 		opt_any_order |= c == 'a';
 		opt_baseline |= c == 'b';
+		opt_inside |= c == 'i';
 		if (c == 't')
 			opt_tolerate = strtoul(optarg, NULL, 10);
 		if (c == 'N')

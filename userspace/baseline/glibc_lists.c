@@ -219,21 +219,17 @@ static void read_tls(const struct walk *w, const struct ht_thread_pointer *threa
 	memory_gather(w->pid, addrs, nr, sizeof(*words), words);
 }
 
-/* How many threads hold a pointer to a cache's chunk there; 0 if one holds anything else. */
-static size_t count_tcaches(const struct walk *w, const uint64_t *words, size_t nr, uint64_t *addrs, uint64_t *heads)
+/* How many threads more hold a pointer to a cache's chunk there than hold anything else: one that ends may hold anything. */
+static long count_tcaches(const struct walk *w, const uint64_t *words, size_t nr, uint64_t *addrs, uint64_t *heads)
 {
-	size_t hits = 0;
+	long hits = 0;
 
 	for (size_t i = 0; i < nr; i++)
 		addrs[i] = words[i] % 16 ? 8 : words[i] - 8;
 	memory_gather(w->pid, addrs, nr, sizeof(*heads), heads);
-	for (size_t i = 0; i < nr; i++) {
-		if (!words[i])
-			continue;
-		if ((heads[i] & ~(uint64_t)CHUNK_FLAGS) != TCACHE_CHUNK)
-			return 0;
-		hits++;
-	}
+	for (size_t i = 0; i < nr; i++)
+		if (words[i])
+			hits += (heads[i] & ~(uint64_t)CHUNK_FLAGS) == TCACHE_CHUNK ? 1 : -1;
 	return hits;
 }
 
@@ -261,7 +257,7 @@ int glibc_find_tcache(struct walk *w)
 	const struct ht_thread_pointer *threads;
 	long nr = thread_pointers_list(g->threads, &threads);
 	uint64_t slots[ELF_TLS_SLOTS_MAX], offs[ELF_TLS_SLOTS_MAX], *work;
-	size_t best = 0;
+	long best = 0;
 
 	if (nr < 0)
 		return walk_fail(w, (int)nr, "its threads cannot be listed: %s", strerror((int)-nr));
@@ -273,7 +269,7 @@ int glibc_find_tcache(struct walk *w)
 	memory_gather(w->pid, slots, g->layout.nr_tls_slots, 8, offs);
 	for (unsigned i = 0; i < g->layout.nr_tls_slots; i++) {
 		uint64_t *words = work, *addrs = work + nr, *heads = work + 2 * nr;
-		size_t hits;
+		long hits;
 
 		read_tls(w, threads, (size_t)nr, (int64_t)offs[i], addrs, words);
 		note_owners(g, threads, words, (size_t)nr);

@@ -12,6 +12,7 @@ struct touched {
 	uint64_t addr;
 	uint64_t reach;  /* the most bytes that a block there had; 0: none was born there */
 	uint64_t nbytes; /* of the first one born there */
+	size_t order;    /* of first events */
 	bool lived;      /* the first event ended it */
 	bool listed;
 };
@@ -64,7 +65,7 @@ static struct touched *touch(struct reconcile *r, uint64_t addr, bool death)
 	}
 	if (r->nr == INDEX_NONE || index_map_set(&r->of, addr, (uint32_t)r->nr))
 		return NULL;
-	r->list[r->nr] = (struct touched){ .addr = addr, .lived = death };
+	r->list[r->nr] = (struct touched){ .addr = addr, .lived = death, .order = r->nr };
 	return &r->list[r->nr++];
 }
 
@@ -159,6 +160,27 @@ static bool overlaps(const struct reconcile *r, const uint64_t *ends, size_t at,
 	return false;
 }
 
+/*
+ * Of a block whose pointer is not known, the first event inside tells it: *b's address becomes that. False: it was not alive.
+ */
+static bool find_pointer(struct reconcile *r, size_t at, struct walk_block *b)
+{
+	struct touched *first = NULL;
+
+	for (; at < r->nr && r->list[at].addr < b->addr + b->usable; at++)
+		if (!first || r->list[at].order < first->order)
+			first = &r->list[at];
+	if (!first)
+		return true;
+	if (!first->lived || first->listed)
+		return false;
+	first->listed = true;
+	b->usable -= first->addr - b->addr;
+	b->addr = first->addr;
+	b->inexact = false;
+	return true;
+}
+
 static int add_unlisted(struct reconcile *r, struct walk *w, struct reconcile_counts *counts)
 {
 	for (size_t i = 0; i < r->nr; i++) {
@@ -189,7 +211,11 @@ int reconcile_finish(struct reconcile *r, struct walk *w, struct reconcile_count
 		struct walk_block *b = &w->blocks[i];
 		uint32_t k = index_map_find(&r->of, b->addr);
 
-		if (k != INDEX_NONE) {
+		if (b->inexact) {
+			at = lower_bound(r, at, b->addr);
+			if (!find_pointer(r, at, b))
+				continue;
+		} else if (k != INDEX_NONE) {
 			if (!r->list[k].lived || r->list[k].listed)
 				continue;
 			r->list[k].listed = true;

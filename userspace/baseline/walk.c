@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct walker *const walkers[] = { &walk_glibc, &walk_jemalloc };
+static const struct walker *const walkers[] = { &walk_glibc, &walk_jemalloc, &walk_mimalloc };
 
 const struct walker *walk_find(const char *allocator)
 {
@@ -29,7 +29,7 @@ int walk_add(struct walk *w, uint64_t addr, uint64_t usable, uint32_t owner)
 		w->blocks = blocks;
 		w->room = room;
 	}
-	w->blocks[w->nr++] = (struct walk_block){ addr, usable, owner };
+	w->blocks[w->nr++] = (struct walk_block){ .addr = addr, .usable = usable, .owner = owner };
 	return 0;
 }
 

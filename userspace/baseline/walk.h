@@ -23,6 +23,7 @@ struct walk_block {
 	uint64_t addr;   /* as the program knows it */
 	uint64_t usable; /* bytes */
 	uint32_t owner;  /* a thread that uses its arena, 0: not known */
+	bool inexact;    /* the program may hold a pointer into it instead */
 };
 
 struct walk {
@@ -72,6 +73,6 @@ int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err);
 /* Closes the walker and frees all. */
 void walk_end(struct walk *w);
 
-extern const struct walker walk_glibc, walk_jemalloc;
+extern const struct walker walk_glibc, walk_jemalloc, walk_mimalloc;
 
 #endif

@@ -187,7 +187,7 @@ static int add_objects(struct session *s, const struct baseline_part *part)
 	for (size_t i = 0; i < part->walk.nr && !err; i++) {
 		const struct walk_block *b = &part->walk.blocks[i];
 
-		if (ledger_found(s->ledger, part->obj, b->addr, b->usable, b->owner))
+		if (ledger_found(s->ledger, part->obj, b->addr, b->usable, b->owner, b->inexact))
 			return session_fail(s, -ENOMEM, "out of memory at %zu blocks of the baseline; --baseline none does without", i);
 		if (i % SLICE == SLICE - 1)
 			err = keep_up(s);
