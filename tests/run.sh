@@ -20,6 +20,7 @@
 #   bench       what recording costs, printed and not judged
 #   bench-capture  the same beside the least possible, the usual way to trace, and other tools
 #   bench-tape  bytes an event of whole programs beside heaptrack's, writing and reading rates, memory; printed and not judged
+#   bench-baseline  how long a heap is read at attach, and how long its process stands for it, printed and not judged
 #   bench-stacks  what call stacks cost, and beside heaptrack, printed and not judged
 # The live tests need root and are skipped, with the reason, without it.
 set -u
@@ -33,7 +34,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=180 [truth]=420 [survive]=300 [baseline]=120 [ring]=180 [limits]=120 [replay]=240
-	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
+	[golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900)
 full=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -121,6 +122,7 @@ word_docs() { bash "$ROOT/tests/docs.sh"; }
 # The tools to compare with are needed here alone.
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
 word_bench-tape() { bash "$ROOT/tests/bench/tape.sh" && "$BUILD/bench_tape"; }
+word_bench-baseline() { bash "$ROOT/tests/bench/baseline.sh"; }
 word_bench-stacks() { bash "$ROOT/tests/bench/stacks.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
 

@@ -51,7 +51,10 @@ told() {
 		[ "$(json "$TMP/i.json" "d['baseline']['how'] == 'walk' and d['baseline']['objects'] == d['live_at_start']['objects'] and d['unknown_frees'] == 0")" = True ] &&
 		[ "$(json "$TMP/r.json" "d['plan']['baseline_objects'] == d['plan']['kept_objects'] > 0 and d['plan']['unknown_frees'] == 0")" = True ]
 	if [ $? = 0 ]; then pass "what lived before is told, and replays"; else
-		fail "what lived before is told, and replays" "$(tail -n1 "$TMP/err") $(cat "$TMP/i.json")"
+		fail "what lived before is told, and replays" "see below"
+		tail -n5 "$TMP/err" | sed 's/^/      /'
+		head -c 800 "$TMP/i.json" | sed 's/^/      /'
+		head -c 2000 "$TMP/r.json" | sed 's/^/      /'
 	fi
 }
 

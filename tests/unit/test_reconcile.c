@@ -41,15 +41,19 @@ static void test_events_decide(void)
 	CHECK_EQ(reconcile_death(r, 0x6000), 0); /* the same, and nothing tells its size */
 	CHECK_EQ(reconcile_birth(r, 0x7000, 17), 0); /* born and gone */
 	CHECK_EQ(reconcile_death(r, 0x7000), 0);
-	CHECK_EQ(reconcile_nr_events(r), 9);
+	CHECK_EQ(reconcile_death(r, 0x8000), 0); /* gone, its size seen in time: not what is born there next */
+	reconcile_size(r, 0x8000, 88);
+	CHECK_EQ(reconcile_birth(r, 0x8000, 9), 0);
+	CHECK_EQ(reconcile_nr_events(r), 11);
 	CHECK_EQ(reconcile_finish(r, &w, &counts), 0);
-	CHECK_EQ(w.nr, 5);
+	CHECK_EQ(w.nr, 6);
+	CHECK(holds(&w, 0x8000, &usable) && usable == 88);
 	CHECK(holds(&w, 0x1000, &usable) && usable == 40);
 	CHECK(holds(&w, 0x2000, &usable) && usable == 40);
 	CHECK(holds(&w, 0x4000, &usable) && usable == 40);
 	CHECK(holds(&w, 0x5000, &usable) && usable == 17);
 	CHECK(holds(&w, 0x6000, &usable) && usable == 0);
-	CHECK_EQ(counts.unlisted, 2);
+	CHECK_EQ(counts.unlisted, 3);
 	CHECK_EQ(counts.size_unknown, 1);
 	reconcile_free(r);
 	walk_end(&w);
@@ -75,6 +79,32 @@ static void test_remains_of_merged_chunks(void)
 	CHECK_EQ(counts.overlapping, 2);
 	CHECK_EQ(w.nr, 2);
 	CHECK(holds(&w, 0x3018, &usable) && holds(&w, 0x3000 - 24, &usable));
+	reconcile_free(r);
+	walk_end(&w);
+}
+
+/* Where only the block is known and not the pointer into it, the first event inside tells. */
+static void test_pointers_into_blocks(void)
+{
+	struct walk w = { .walker = &walker };
+	struct reconcile *r = reconcile_new(LEAST);
+	struct reconcile_counts counts;
+	uint64_t usable;
+
+	for (uint64_t addr = 0x1000; addr <= 0x4000; addr += 0x1000) {
+		CHECK_EQ(walk_add(&w, addr, 0x200, 0), 0);
+		w.blocks[w.nr - 1].inexact = true;
+	}
+	CHECK_EQ(reconcile_death(r, 0x1040), 0); /* freed by its pointer; then born and freed by another one */
+	CHECK_EQ(reconcile_birth(r, 0x1020, 8), 0);
+	CHECK_EQ(reconcile_death(r, 0x1020), 0);
+	CHECK_EQ(reconcile_birth(r, 0x2080, 8), 0); /* was free */
+	CHECK_EQ(reconcile_death(r, 0x4000), 0); /* its start is its pointer */
+	CHECK_EQ(reconcile_finish(r, &w, &counts), 0);
+	CHECK_EQ(w.nr, 3);
+	CHECK(holds(&w, 0x1040, &usable) && usable == 0x1c0);
+	CHECK(holds(&w, 0x3000, &usable) && usable == 0x200);
+	CHECK(holds(&w, 0x4000, &usable) && usable == 0x200);
 	reconcile_free(r);
 	walk_end(&w);
 }
@@ -138,6 +168,7 @@ int main(void)
 	test_nothing();
 	test_events_decide();
 	test_remains_of_merged_chunks();
+	test_pointers_into_blocks();
 	test_random_against_model();
 	return check_done();
 }

@@ -118,6 +118,34 @@ int baseline_death(struct baseline *b, uint8_t obj, uint64_t addr)
 	return part && addr ? reconcile_death(part->reconcile, addr) : 0;
 }
 
+static int measure_part(struct baseline_part *part)
+{
+	const uint64_t *addrs;
+	size_t nr = reconcile_take_gone(part->reconcile, &addrs);
+	uint64_t *usable;
+
+	if (!nr || !part->walk.walker->usable)
+		return 0;
+	usable = malloc(nr * sizeof(*usable));
+	if (!usable)
+		return -ENOMEM;
+	part->walk.walker->usable(&part->walk, addrs, nr, usable);
+	for (size_t i = 0; i < nr; i++)
+		reconcile_size(part->reconcile, addrs[i], usable[i]);
+	free(usable);
+	return 0;
+}
+
+int baseline_measure(struct baseline *b)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < b->nr_parts && !err; i++)
+		if (b->parts[i].known)
+			err = measure_part(&b->parts[i]);
+	return err;
+}
+
 /* ---- the thread ---- */
 
 static void part_fails(struct baseline_part *part, const char *why)

@@ -38,6 +38,8 @@ int baseline_allocator(struct baseline *b, uint8_t obj, const char *name, const 
 /* Events since the start mark, in order; of allocator obj. -ENOMEM. */
 int baseline_birth(struct baseline *b, uint8_t obj, uint64_t addr, uint64_t nbytes);
 int baseline_death(struct baseline *b, uint8_t obj, uint64_t addr);
+/* Sizes of the blocks that died since the last call, while they can still be seen. -ENOMEM. */
+int baseline_measure(struct baseline *b);
 /* There is an allocator that can be walked. */
 bool baseline_has_walker(const struct baseline *b);
 /* Starts the walk; baseline_is_done becomes true. -errno if no thread can be made. */

@@ -11,7 +11,7 @@
 struct touched {
 	uint64_t addr;
 	uint64_t reach;  /* the most bytes that a block there had; 0: none was born there */
-	uint64_t nbytes; /* of the first one born there */
+	uint64_t nbytes; /* of the one that lived there, as far as known; else of the first one born there */
 	size_t order;    /* of first events */
 	bool lived;      /* the first event ended it */
 	bool listed;
@@ -22,6 +22,7 @@ struct reconcile {
 	struct index_map of; /* addr -> index of list */
 	struct touched *list;
 	size_t nr, room;
+	struct words gone; /* not asked for yet */
 };
 
 struct reconcile *reconcile_new(uint64_t least)
@@ -42,6 +43,7 @@ void reconcile_free(struct reconcile *r)
 	if (!r)
 		return;
 	index_map_free(&r->of);
+	words_free(&r->gone);
 	free(r->list);
 	free(r);
 }
@@ -76,7 +78,7 @@ int reconcile_birth(struct reconcile *r, uint64_t addr, uint64_t nbytes)
 
 	if (!t)
 		return -ENOMEM;
-	if (!t->reach)
+	if (!t->reach && !t->nbytes)
 		t->nbytes = nbytes;
 	if (reach > t->reach)
 		t->reach = reach;
@@ -85,7 +87,28 @@ int reconcile_birth(struct reconcile *r, uint64_t addr, uint64_t nbytes)
 
 int reconcile_death(struct reconcile *r, uint64_t addr)
 {
-	return touch(r, addr, true) ? 0 : -ENOMEM;
+	size_t nr = r->nr;
+
+	if (!touch(r, addr, true))
+		return -ENOMEM;
+	return r->nr > nr ? words_add(&r->gone, addr) : 0;
+}
+
+size_t reconcile_take_gone(struct reconcile *r, const uint64_t **addrs_ret)
+{
+	size_t nr = r->gone.nr;
+
+	*addrs_ret = r->gone.list;
+	r->gone.nr = 0;
+	return nr;
+}
+
+void reconcile_size(struct reconcile *r, uint64_t addr, uint64_t nbytes)
+{
+	uint32_t i = index_map_find(&r->of, addr);
+
+	if (i != INDEX_NONE && nbytes)
+		r->list[i].nbytes = nbytes;
 }
 
 uint64_t reconcile_nr_events(const struct reconcile *r)
@@ -189,8 +212,8 @@ static int add_unlisted(struct reconcile *r, struct walk *w, struct reconcile_co
 		if (!t->lived || t->listed)
 			continue;
 		counts->unlisted++;
-		counts->size_unknown += !t->reach;
-		/* Whatever is born at the same address next is likely to be of the same size class. */
+		counts->size_unknown += !t->nbytes;
+		/* Where nobody saw its size: whatever is born at the same address next is likely to be of its size class. */
 		if (walk_add(w, t->addr, t->nbytes, 0))
 			return -ENOMEM;
 	}

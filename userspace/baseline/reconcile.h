@@ -36,6 +36,10 @@ void reconcile_free(struct reconcile *r);
 /* The events of [t0, t3] in their order. -ENOMEM. */
 int reconcile_birth(struct reconcile *r, uint64_t addr, uint64_t nbytes);
 int reconcile_death(struct reconcile *r, uint64_t addr);
+/* Those whose first event was their death since the last call: valid until the next event. Of each, reconcile_size may tell
+ * how large it was, should the walk not have seen it. */
+size_t reconcile_take_gone(struct reconcile *r, const uint64_t **addrs_ret);
+void reconcile_size(struct reconcile *r, uint64_t addr, uint64_t nbytes);
 uint64_t reconcile_nr_events(const struct reconcile *r);
 /* Turns what the walk listed into what lived at t0, in place. -ENOMEM. */
 int reconcile_finish(struct reconcile *r, struct walk *w, struct reconcile_counts *counts_ret);

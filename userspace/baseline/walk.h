@@ -53,6 +53,8 @@ struct walker {
 	int (*finish)(struct walk *w);
 	/* Of a stopped process: no thread was stopped while it changed what run reads. */
 	bool (*at_rest)(struct walk *w);
+	/* Bytes that blocks had which were freed a moment ago, 0 where it is not to be seen any more. May be NULL. */
+	void (*usable)(const struct walk *w, const uint64_t *addrs, size_t nr, uint64_t *usable_ret);
 	void (*close)(struct walk *w);
 };
 

@@ -475,6 +475,25 @@ static bool at_rest(struct walk *w)
 	return true;
 }
 
+/* A free leaves the size in front of the block until that is part of another one. Touches nothing of g: the walk may run. */
+static void usable(const struct walk *w, const uint64_t *addrs, size_t nr, uint64_t *usable_ret)
+{
+	uint64_t *heads = malloc(nr * sizeof(*heads));
+
+	memset(usable_ret, 0, nr * sizeof(*usable_ret));
+	for (size_t i = 0; heads && i < nr; i++)
+		heads[i] = addrs[i] - 8;
+	if (heads)
+		memory_gather(w->pid, heads, nr, sizeof(*usable_ret), usable_ret);
+	free(heads);
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t nbytes = chunk_nbytes(usable_ret[i]);
+		uint64_t head = usable_ret[i] & CHUNK_MMAPPED ? CHUNK_HEAD : CHUNK_HEAD / 2;
+
+		usable_ret[i] = nbytes >= CHUNK_LEAST && nbytes % 16 == 0 && !(nbytes >> 40) ? nbytes - head : 0;
+	}
+}
+
 static void close_glibc(struct walk *w)
 {
 	struct glibc *g = w->state;
@@ -495,4 +514,5 @@ const struct walker walk_glibc = { .allocator = "glibc",
 				   .run = run,
 				   .finish = finish,
 				   .at_rest = at_rest,
+				   .usable = usable,
 				   .close = close_glibc };

@@ -352,7 +352,7 @@ static int read_heap(struct walk *w)
 	err = read_caches(w);
 	if (!err)
 		err = take_tree(w);
-	return err ? err : read_caches(w);
+	return err || w->stands ? err : read_caches(w);
 }
 
 /* Cached blocks are free, and the blocks that the caches themselves lie in are no program's. */
@@ -400,6 +400,7 @@ static int finish(struct walk *w)
 
 	drop_cached(w);
 	walk_again(w, &again);
+	again.stands = false;
 	err = read_heap(&again);
 	if (!err)
 		drop_cached(&again);

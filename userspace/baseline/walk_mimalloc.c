@@ -340,6 +340,7 @@ static int finish(struct walk *w)
 
 	drop_delayed(w);
 	walk_again(w, &again);
+	again.stands = false;
 	err = read_heap(&again);
 	if (!err)
 		drop_delayed(&again);

@@ -14,10 +14,10 @@
 
 #include "message.h"
 
-#define PASSAGE_NS 300000000ull /* a thread that is not out of its call by then is taken for one that is in none */
+#define PASSAGE_NS 1000000000ull /* a thread that is not out of its call by then is taken for one that is in none */
 #define LOOK_NS 2000000ull
 #define WAIT_US 500
-#define HORIZON_NS 2000000000ull
+#define HORIZON_NS 15000000000ull /* a starved thread may have been preempted between taking its place in a ring and filling it */
 #define BUSY_NBYTES (256u << 10)
 #define SLICE 20000 /* objects or records between two looks at the rings: some milliseconds */
 #define HELD_NBYTES_MAX (4ull << 30)
@@ -82,6 +82,8 @@ static int keep_up(struct session *s)
 	size_t nbytes;
 	int err = session_drain(s, &nbytes);
 
+	if (!err && s->noting && baseline_measure(s->baseline))
+		err = session_fail(s, -ENOMEM, "out of memory");
 	if (!err)
 		err = session_sample_due(s, clock_monotonic_ns());
 	if (!err)
