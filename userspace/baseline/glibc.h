@@ -10,6 +10,8 @@
 #ifndef HEAPTAPE_BASELINE_GLIBC_H
 #define HEAPTAPE_BASELINE_GLIBC_H
 
+#include <pthread.h>
+
 #include "baseline/glibc_layout.h"
 #include "baseline/thread_pointers.h"
 #include "baseline/walk.h"
@@ -65,7 +67,7 @@ struct glibc {
 	struct words tcaches; /* the caches' own blocks, which no program holds */
 	struct words listed;  /* free blocks that look used */
 	size_t nr_mapped; /* of the walk's blocks, the last ones: with mappings of their own */
-	uint8_t *window;
+	pthread_mutex_t lock; /* of heaps, while several threads read arenas */
 };
 
 /* 0 or -errno with walk_fail's words. */

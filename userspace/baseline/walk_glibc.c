@@ -7,8 +7,10 @@
  * under our hands: some are given back and read again, more each time.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "baseline/glibc.h"
 
@@ -19,15 +21,16 @@
 #define RETRIES_MAX 200     /* at one place */
 #define ALL_RETRIES_MAX 20000
 #define HEAPS_MAX 1000000
+#define WORKERS_MAX 4
 
 /* One heap on its way. */
 struct pass {
 	struct walk *w;
-	struct glibc *g;
 	struct glibc_arena *arena;
+	uint8_t *bytes; /* the window */
 	uint64_t start, limit; /* of the heap's mapping, at most */
 	bool is_main;
-	uint64_t window, window_end; /* addresses of what g->window holds */
+	uint64_t window, window_end; /* addresses of what it holds */
 	uint64_t at;                 /* the chunk to be looked at */
 	uint64_t prev, prev_head;    /* the one in front; 0: there is none */
 	uint64_t prev_fd, prev_bk;
@@ -42,7 +45,7 @@ static uint64_t word_in(const struct pass *p, uint64_t addr)
 {
 	uint64_t word;
 
-	memcpy(&word, p->g->window + (addr - p->window), sizeof(word));
+	memcpy(&word, p->bytes + (addr - p->window), sizeof(word));
 	return word;
 }
 
@@ -75,7 +78,7 @@ static bool load(struct pass *p, uint64_t from)
 	uint64_t nbytes = p->limit - from < WINDOW_NBYTES ? p->limit - from : WINDOW_NBYTES;
 
 	p->window = from;
-	p->window_end = from + memory_read(p->w->pid, from, p->g->window, nbytes);
+	p->window_end = from + memory_read(p->w->pid, from, p->bytes, nbytes);
 	return p->window_end > from;
 }
 
@@ -242,24 +245,30 @@ int glibc_read_arenas(struct walk *w)
 static int note_heap(struct walk *w, uint64_t start, uint64_t end)
 {
 	struct glibc *g = w->state;
+	int err = 0;
 
+	pthread_mutex_lock(&g->lock);
 	if (g->nr_heaps == g->room_heaps) {
 		size_t room = g->room_heaps ? 2 * g->room_heaps : 64;
 		struct glibc_heap *heaps = reallocarray(g->heaps, room, sizeof(*heaps));
 
-		if (!heaps)
-			return walk_fail(w, -ENOMEM, "out of memory");
-		g->heaps = heaps;
-		g->room_heaps = room;
+		if (heaps) {
+			g->heaps = heaps;
+			g->room_heaps = room;
+		} else {
+			err = walk_fail(w, -ENOMEM, "out of memory");
+		}
 	}
-	g->heaps[g->nr_heaps++] = (struct glibc_heap){ start, end };
-	return 0;
+	if (!err)
+		g->heaps[g->nr_heaps++] = (struct glibc_heap){ start, end };
+	pthread_mutex_unlock(&g->lock);
+	return err;
 }
 
-static int walk_main(struct walk *w, struct glibc_arena *a)
+static int walk_main(struct walk *w, struct glibc_arena *a, uint8_t *bytes)
 {
 	struct glibc *g = w->state;
-	struct pass p = { .w = w, .g = g, .arena = a, .is_main = true };
+	struct pass p = { .w = w, .arena = a, .bytes = bytes, .is_main = true };
 	const struct map_region *region;
 	uint64_t base;
 
@@ -276,7 +285,7 @@ static int walk_main(struct walk *w, struct glibc_arena *a)
 }
 
 /* ar_ptr, prev, size: the head of a heap. */
-static int walk_heaps(struct walk *w, struct glibc_arena *a)
+static int walk_heaps(struct walk *w, struct glibc_arena *a, uint8_t *bytes)
 {
 	struct glibc *g = w->state;
 	uint64_t head_nbytes = a->addr & (g->heap_span - 1);
@@ -284,7 +293,7 @@ static int walk_heaps(struct walk *w, struct glibc_arena *a)
 	int err = 0;
 
 	for (uint64_t heap = arena_top(a) & ~(g->heap_span - 1), info[3]; heap && !err; heap = info[1]) {
-		struct pass p = { .w = w, .g = g, .arena = a };
+		struct pass p = { .w = w, .arena = a, .bytes = bytes };
 
 		if (++nr > HEAPS_MAX || memory_read(w->pid, heap, info, sizeof(info)) != sizeof(info) || info[0] != a->addr ||
 		    info[2] > g->heap_span)
@@ -297,6 +306,83 @@ static int walk_heaps(struct walk *w, struct glibc_arena *a)
 		if (!err)
 			err = walk_heap(&p);
 		a->nbytes += p.start - heap;
+	}
+	return err;
+}
+
+/* Some of the arenas, into a walk of its own. */
+struct worker {
+	struct walk walk;
+	size_t first, step;
+	uint8_t *bytes;
+	pthread_t thread;
+	bool has_thread;
+	int err;
+};
+
+static void *walk_some(void *arg)
+{
+	struct worker *k = arg;
+	struct glibc *g = k->walk.state;
+
+	for (size_t i = k->first; i < g->nr_arenas && !k->err; i += k->step)
+		k->err = i ? walk_heaps(&k->walk, &g->arenas[i], k->bytes) : walk_main(&k->walk, &g->arenas[i], k->bytes);
+	return NULL;
+}
+
+static int append(struct walk *w, const struct walk *from)
+{
+	struct walk_block *blocks = reallocarray(w->blocks, w->nr + from->nr + 1, sizeof(*blocks));
+
+	if (!blocks)
+		return walk_fail(w, -ENOMEM, "out of memory");
+	memcpy(blocks + w->nr, from->blocks, from->nr * sizeof(*blocks));
+	w->blocks = blocks;
+	w->nr += from->nr;
+	w->room = w->nr + 1;
+	return 0;
+}
+
+/* A process that stands waits for us, and leaves its CPUs to it; one that runs needs them itself. */
+static size_t nr_workers(const struct walk *w)
+{
+	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return !w->stands || nr_cpus < 2 ? 1 : nr_cpus > WORKERS_MAX ? WORKERS_MAX : (size_t)nr_cpus;
+}
+
+static int walk_arenas(struct walk *w)
+{
+	struct worker workers[WORKERS_MAX] = { 0 };
+	size_t nr = nr_workers(w);
+	int err = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		struct worker *k = &workers[i];
+
+		walk_again(w, &k->walk);
+		k->first = i;
+		k->step = nr;
+		k->bytes = malloc(WINDOW_NBYTES);
+		k->err = k->bytes ? 0 : walk_fail(&k->walk, -ENOMEM, "out of memory");
+		k->has_thread = i && !k->err && !pthread_create(&k->thread, NULL, walk_some, k);
+	}
+	/* What got no thread is done by this one. */
+	for (size_t i = 0; i < nr; i++)
+		if (!workers[i].has_thread && !workers[i].err)
+			walk_some(&workers[i]);
+	for (size_t i = 0; i < nr; i++) {
+		struct worker *k = &workers[i];
+
+		if (k->has_thread)
+			pthread_join(k->thread, NULL);
+		if (!err && k->err)
+			memcpy(w->why, k->walk.why, sizeof(w->why));
+		err = err ? err : k->err;
+		if (!err)
+			err = append(w, &k->walk);
+		free(k->walk.blocks);
+		free(k->bytes);
 	}
 	return err;
 }
@@ -382,9 +468,7 @@ static int read_arenas(struct walk *w)
 		err = glibc_read_lists(w);
 	if (!err && maps_read(w->process->proc_fd, &g->maps))
 		err = walk_fail(w, -ESRCH, "its mappings cannot be read");
-	for (size_t i = 0; i < g->nr_arenas && !err; i++)
-		err = i ? walk_heaps(w, &g->arenas[i]) : walk_main(w, &g->arenas[i]);
-	return err;
+	return err ? err : walk_arenas(w);
 }
 
 /*
@@ -444,9 +528,7 @@ static int open_glibc(struct walk *w)
 		return walk_fail(w, -ENOMEM, "out of memory");
 	w->state = g;
 	g->bias = object_bias(w->obj);
-	g->window = malloc(WINDOW_NBYTES);
-	if (!g->window)
-		return walk_fail(w, -ENOMEM, "out of memory");
+	pthread_mutex_init(&g->lock, NULL);
 	err = glibc_layout_find(w->obj, &g->layout, &why);
 	if (err)
 		return walk_fail(w, err, "%s", why);
@@ -504,7 +586,7 @@ static void close_glibc(struct walk *w)
 	words_free(&g->listed);
 	free(g->arenas);
 	free(g->heaps);
-	free(g->window);
+	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
 
