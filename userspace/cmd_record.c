@@ -37,7 +37,7 @@ static const struct command_option options[] = {
 	{ "keyframe", 0, "TIME", "list all live objects on the tape every TIME (default 10m), so that it can be read from there\n"
 				 "on; 0: never" },
 	{ "baseline", 0, "walk|pause|none", "the blocks that live when recording begins, read from the allocator's own lists: walk: while the\n"
-					     "process runs (default); pause: while it is stopped (SIGSTOP), some 50 ms a million blocks; none" },
+					     "process runs (default); pause: while it is stopped (SIGSTOP), some 0.1 s a million blocks; none" },
 	{ "time-resolution", 0, "us|ns", "of the events' times (default us)" },
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
