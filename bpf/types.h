@@ -39,11 +39,27 @@ struct uprobe_task {
 	struct return_instance *return_instances;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct task_struct {
 	struct uprobe_task *utask;
 	int pid;
 	int tgid;
 	char comm[16];
+	struct thread_struct thread;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 #pragma clang attribute pop

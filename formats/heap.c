@@ -141,7 +141,8 @@ static int birth_of(struct heap *h, const struct tape_event *ev, struct heap_cha
 				   .tid = ev->tid,
 				   .stack = ev->stack,
 				   .alloc = ev->alloc,
-				   .kind = ev->kind };
+				   .kind = ev->kind,
+				   .found = ev->flags & TAPE_KEPT && ev->flags & TAPE_UNKNOWN };
 
 	return ev->addr ? birth(h, &obj, change) : 0;
 }

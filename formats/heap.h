@@ -21,6 +21,7 @@ struct heap_object {
 	uint32_t stack;
 	uint8_t alloc;
 	uint8_t kind; /* of the event that made it */
+	bool found;   /* not seen to be born: it lived when the recording began, and size is what its allocator reserves */
 };
 
 /* What one event did to the live set. */

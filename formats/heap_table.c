@@ -122,7 +122,7 @@ static uint32_t new_number(struct heap_table *t)
 static bool fits(const struct heap_object *o)
 {
 	return !(o->addr >> HEAP_ADDR_BITS) && !(o->size >> HEAP_SIZE_BITS) && !(o->tid >> HEAP_TID_BITS) &&
-	       !(o->born_ns >> HEAP_BORN_BITS) && o->kind != TAPE_NONE && o->kind != HEAP_WIDE;
+	       !(o->born_ns >> HEAP_BORN_BITS) && o->kind != TAPE_NONE && !(o->kind & HEAP_FOUND);
 }
 
 static int add_wide(struct heap_table *t, struct heap_packed *p, const struct heap_object *obj)
@@ -164,7 +164,7 @@ static int pack(struct heap_table *t, uint32_t number, const struct heap_object 
 	if (!fits(obj))
 		return add_wide(t, p, obj);
 	p->addr = obj->addr;
-	p->kind = obj->kind;
+	p->kind = obj->kind | (obj->found ? HEAP_FOUND : 0);
 	p->size = obj->size;
 	p->tid = obj->tid & ((1u << HEAP_TID_BITS) - 1);
 	p->born_ns = obj->born_ns;
@@ -187,7 +187,8 @@ static void unpack(const struct heap_table *t, uint32_t number, struct heap_obje
 					 .tid = p->tid,
 					 .stack = p->stack,
 					 .alloc = p->alloc,
-					 .kind = p->kind };
+					 .kind = p->kind & (uint8_t)~HEAP_FOUND,
+					 .found = p->kind & HEAP_FOUND };
 }
 
 int heap_table_add(struct heap_table *t, const struct heap_object *obj)

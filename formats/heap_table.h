@@ -23,7 +23,8 @@ struct __attribute__((packed, aligned(4))) heap_packed {
 	uint32_t stack;                               /* free: the next free object's number */
 };
 
-#define HEAP_WIDE 0xff /* no event kind */
+#define HEAP_WIDE 0xff  /* no event kind */
+#define HEAP_FOUND 0x80 /* beside the kind: heap_object.found */
 
 struct heap_table {
 	struct heap_packed **chunks;

@@ -102,7 +102,8 @@ static int put_event(struct encoding *e, const struct tape_event *ev)
 static int put_object(struct encoding *e, const struct heap_object *obj)
 {
 	struct tape_event ev = { .ns = obj->born_ns, .addr = obj->addr, .size = obj->size, .tid = obj->tid,
-				 .stack = obj->stack, .kind = obj->kind, .alloc = obj->alloc };
+				 .stack = obj->stack, .kind = obj->kind, .alloc = obj->alloc,
+				 .flags = obj->found ? TAPE_UNKNOWN : 0 };
 	int err = note_stack(e, obj->stack);
 
 	return err ? err : put_event(e, &ev);

@@ -58,7 +58,8 @@ enum tape_kind {
 
 enum tape_flag {
 	TAPE_FAILED = 1,       /* the call returned NULL (realloc: the old object lives on) */
-	TAPE_UNKNOWN = 2,      /* frees or resizes a block whose birth is not on the tape */
+	TAPE_UNKNOWN = 2,      /* frees or resizes a block whose birth is not on the tape; of a keyframe's object: it lived when
+	                          the recording began, size is what its allocator reserves, ns (0) and tid are no birth's */
 	TAPE_IMPLIED_FREE = 4, /* born at the address of a live object, which thereby ended */
 	TAPE_SUB = 8,          /* inside a live object of another recorded allocator: level 2, counted, never replayed */
 	TAPE_KEPT = 32,        /* given by the reader, in front of all other events: an object, or another fact, of the keyframe with which the
@@ -171,6 +172,11 @@ int tape_writer_flush(struct tape_writer *w);
  * decodes alone. path: the file that it and what follows go to, created (0600) with a head of its own; NULL: the same file.
  */
 int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path);
+/*
+ * The tape starts with a segment, whose keyframe holds what lived before the recording: before anything is written
+ * (-EINVAL else; facts and events may have been added).
+ */
+int tape_writer_start_late(struct tape_writer *w);
 /*
  * Appends the keyframe of the segment at hand: keyframe_encode made it of the live set as it was at the segment's start;
  * events may have been added since. A large one may come in parts of whole blocks, in order (nr_stacks only with the first).

@@ -460,6 +460,16 @@ int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path)
 	return err ? err : tape_writer_flush(w);
 }
 
+int tape_writer_start_late(struct tape_writer *w)
+{
+	struct block_head h = { .kind = BLOCK_SEGMENT };
+	struct bytes none = { 0 };
+
+	if (w->err)
+		return w->err;
+	return w->next_seq ? -EINVAL : put_block(w, &h, &none, 1);
+}
+
 /* The blocks as they stand, but for what only the tape knows: number and segment. */
 static int put_finished(struct tape_writer *w, const uint8_t *blocks, size_t nbytes)
 {

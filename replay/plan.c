@@ -191,9 +191,11 @@ static void take_survey(struct builder *b)
 	const struct survey *s = &b->survey;
 	struct plan_facts *f = b->facts;
 	uint64_t duration = tape_reader_meta_u64(b->reader, "duration_ns", 0);
+	uint64_t found = tape_reader_meta_u64(b->reader, "baseline.bytes", 0); /* replayed as objects of their own */
 	f->first_ns = s->first_ns;
 	f->last_ns = duration > s->last_ns ? duration : s->last_ns;
 	f->start_anon_nbytes = tape_reader_meta_u64(b->reader, "start.rss_anon", 0);
+	f->start_anon_nbytes -= f->start_anon_nbytes < found ? f->start_anon_nbytes : found;
 	f->nr_nested = s->nr_nested;
 	f->nr_execs = s->nr_execs;
 	f->nr_lost = s->nr_lost;

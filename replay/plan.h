@@ -43,6 +43,7 @@ struct plan_opts {
 struct plan_facts {
 	uint64_t nr_planned;       /* calls in the plan that the tape has too */
 	uint64_t nr_kept;          /* objects of a keyframe, made before the first call */
+	uint64_t nr_found, found_nbytes; /* of these, such as lived before the recording: sizes are those reserved, ages unknown */
 	uint64_t nr_births, nr_deaths; /* that the player will execute, implied frees included */
 	uint64_t nr_failed, nr_sub, nr_nested;
 	uint64_t nr_unknown_frees; /* left out */
@@ -63,7 +64,7 @@ struct plan_facts {
 	uint64_t peak_nbytes;            /* of live bytes */
 	uint64_t peak_touched_nbytes;    /* of live bytes that the player will touch */
 	uint32_t peak_checkpoint;        /* the one with most live bytes */
-	uint64_t start_anon_nbytes;      /* of the recorded process when recording began */
+	uint64_t start_anon_nbytes;      /* of the recorded process when recording began, without the blocks that are known to have lived then */
 	uint8_t recorded_alloc;          /* allocator number that made most calls, TAPE_NO_ALLOC: none */
 	struct touch_sums touched;       /* of large objects */
 	uint64_t touched_small_nbytes;   /* small objects, or all where nothing is known: written whole */

@@ -313,6 +313,8 @@ void builder_kept(struct builder *b, const struct tape_event *ev)
 		give_up(b, th, ev->addr);
 	} else {
 		b->facts->nr_kept++;
+		b->facts->nr_found += (ev->flags & TAPE_UNKNOWN) != 0;
+		b->facts->found_nbytes += ev->flags & TAPE_UNKNOWN ? ev->size : 0;
 		emit_birth(b, th, ev, ev->kind == TAPE_REALLOC ? PLAN_MALLOC : ev->kind);
 	}
 	if (b->strict && b->join == NO_THREAD)

@@ -50,6 +50,13 @@ static int warn_content(const struct plan *plan, struct text_list *to)
 {
 	const struct plan_facts *f = &plan->facts;
 	int err = 0;
+	if (f->nr_found)
+		err |= text_list_add(to,
+				     "%" PRIu64 " blocks of %.1f MiB lived before the recording, %.1f %% of the largest live heap: "
+				     "they are made first, in the order of their addresses and with the sizes that were reserved; "
+				     "their ages, and the holes between them, are not known",
+				     f->nr_found, (double)f->found_nbytes / (1 << 20),
+				     f->peak_nbytes ? 100.0 * (double)f->found_nbytes / (double)f->peak_nbytes : 0.0);
 	if (f->nr_execs)
 		err |= text_list_add(to,
 				     "the target replaced its program %" PRIu64 " times (exec); replayed is what "

@@ -286,6 +286,8 @@ static void add_plan(cJSON *to, const struct plan *plan)
 	add_u64(o, "thread_library_calls", f->nr_own_calls);
 	add_u64(o, "lost", f->nr_lost);
 	add_u64(o, "kept_objects", f->nr_kept);
+	add_u64(o, "baseline_objects", f->nr_found);
+	add_u64(o, "baseline_bytes", f->found_nbytes);
 	add_u64(o, "first_ns", f->first_ns);
 	add_u64(o, "last_ns", f->last_ns);
 	add_u64(o, "trap_ns", f->trap_ns);

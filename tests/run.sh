@@ -11,6 +11,7 @@
 #   truth       the tape against an independent recorder, on live programs
 #   stacks      call stacks against programs that know their own, and against another unwinder
 #   survive     targets and tapes when recorders come, go and are killed
+#   baseline    what lived before a recording, against a recorder that was there from the start
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
@@ -22,6 +23,7 @@
 #   bench       what recording costs, printed and not judged
 #   bench-capture  the same beside the least possible, the usual way to trace, and other tools
 #   bench-tape  bytes an event of whole programs beside heaptrack's, writing and reading rates, memory; printed and not judged
+#   bench-baseline  how long a heap is read at attach, and how long its process stands for it, printed and not judged
 #   bench-stacks  what call stacks cost, and beside heaptrack, printed and not judged
 # The live tests need root and are skipped, with the reason, without it.
 set -u
@@ -34,8 +36,8 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
-	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240
+	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900)
 full= fidelity=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -114,6 +116,7 @@ word_fuzz-long() { FUZZ_SECONDS=600 word_fuzz; }
 word_truth() { bash "$ROOT/tests/live/truth.sh"; }
 word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
+word_baseline() { bash "$ROOT/tests/live/baseline.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
@@ -128,6 +131,7 @@ word_docs() { bash "$ROOT/tests/docs.sh"; }
 # The tools to compare with are needed here alone.
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
 word_bench-tape() { bash "$ROOT/tests/bench/tape.sh" && "$BUILD/bench_tape"; }
+word_bench-baseline() { bash "$ROOT/tests/bench/baseline.sh"; }
 word_bench-stacks() { bash "$ROOT/tests/bench/stacks.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
 
@@ -139,11 +143,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short
-	words=(unit golden truth stacks survive ring limits replay fidelity report export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive baseline ring limits replay fidelity report export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
-	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive ring limits replay fidelity report export docs warnings sanitizers fuzz)
+	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600
+	words=(unit golden truth stacks survive baseline ring limits replay fidelity report export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

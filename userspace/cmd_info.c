@@ -177,6 +177,25 @@ static void add_file(cJSON *root, const struct info *info)
 	cJSON_AddBoolToObject(root, "complete", tape_reader_complete(info->tape));
 }
 
+static void add_baseline(cJSON *root, const struct tape_reader *r)
+{
+	static const char *const numbers[] = { "objects", "bytes", "walk_ns", "pause_ns" };
+	const char *how = tape_reader_meta(r, "baseline"), *why = tape_reader_meta(r, "baseline.why");
+	cJSON *o;
+
+	if (!how)
+		return;
+	o = cJSON_AddObjectToObject(root, "baseline");
+	cJSON_AddStringToObject(o, "how", how);
+	cJSON_AddStringToObject(o, "why", why ? why : "");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "baseline.%s", numbers[i]);
+		add_u64(o, numbers[i], tape_reader_meta_u64(r, key, 0));
+	}
+}
+
 static int print_json(const struct info *info)
 {
 	cJSON *root = cJSON_CreateObject(), *live, *start;
@@ -196,6 +215,7 @@ static int print_json(const struct info *info)
 	add_u64(start, "bytes", info->sum.kept_nbytes);
 	add_number(root, "ring_bytes", info->tape, "ring.nbytes");
 	add_u64(root, "suspended_ns", info->sum.suspended_ns);
+	add_baseline(root, info->tape);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);
 	add_lost(root, &info->sum);
@@ -384,6 +404,32 @@ static void print_start(const struct summary *s)
 		       human_nbytes(b, s->kept_nbytes), human_count(c, s->kept_objects));
 }
 
+/* A process that had lived before it was recorded. */
+static void print_baseline(const struct info *info)
+{
+	const char *how = tape_reader_meta(info->tape, "baseline"), *why = tape_reader_meta(info->tape, "baseline.why");
+	uint64_t walk_ns = tape_reader_meta_u64(info->tape, "baseline.walk_ns", 0);
+	uint64_t pause_ns = tape_reader_meta_u64(info->tape, "baseline.pause_ns", 0);
+	uint64_t nbytes = tape_reader_meta_u64(info->tape, "baseline.bytes", 0);
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
+
+	if (!how)
+		return;
+	if (!strcmp(how, "unknown") || !strcmp(how, "none")) {
+		printf("baseline    what lived before is not known%s%s; %s were resident\n", why ? ": " : "", why ? why : "",
+		       human_nbytes(a, tape_reader_meta_u64(info->tape, "start.rss_anon", 0)));
+		return;
+	}
+	printf("baseline    %s in %s blocks lived before, %.1f %% of the most that ever did; read in %s",
+	       human_nbytes(a, nbytes), human_count(b, tape_reader_meta_u64(info->tape, "baseline.objects", 0)),
+	       info->sum.peak_nbytes ? 100.0 * (double)nbytes / (double)info->sum.peak_nbytes : 0.0, human_ns(c, walk_ns));
+	if (pause_ns)
+		printf(", for %s of which the target stood", human_ns(a, pause_ns));
+	printf("\n");
+	if (why)
+		printf("            not in it: %s\n", why);
+}
+
 static int print_text(const struct info *info)
 {
 	char a[HUMAN_MAX], b[HUMAN_MAX];
@@ -399,6 +445,7 @@ static int print_text(const struct info *info)
 	       human_nbytes(b, info->sum.requested_nbytes));
 	print_families(&info->sum);
 	print_start(&info->sum);
+	print_baseline(info);
 	print_others(&info->sum);
 	print_truth(info);
 	print_sizes(info);

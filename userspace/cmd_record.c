@@ -40,6 +40,8 @@ static const struct command_option options[] = {
 	{ "trigger-rss", 0, "SIZE", "copy the ring whenever the target's resident set reaches SIZE" },
 	{ "keyframe", 0, "TIME", "list all live objects on the tape every TIME (default 10m), so that it can be read from there\n"
 				 "on; 0: never" },
+	{ "baseline", 0, "walk|pause|none", "the blocks that live when recording begins, read from the allocator's own lists: walk: while the\n"
+					     "process runs (default); pause: while it is stopped (SIGSTOP), some 0.1 s a million blocks; none" },
 	{ "time-resolution", 0, "us|ns", "of the events' times (default us)" },
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
@@ -50,7 +52,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_JSON };
 
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
@@ -92,6 +94,19 @@ static int parse_stacks(const struct command *cmd, const char *value, enum ht_st
 		return 0;
 	}
 	return command_usage_error(cmd, "--stacks is eh, fp or none, not '%s'", value);
+}
+
+static int parse_baseline(const struct command *cmd, const char *value, enum baseline_mode *mode_ret)
+{
+	static const char *const names[] = { [BASELINE_WALK] = "walk", [BASELINE_PAUSE] = "pause", [BASELINE_NONE] = "none" };
+
+	for (int i = BASELINE_WALK; i <= BASELINE_NONE; i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		*mode_ret = (enum baseline_mode)i;
+		return 0;
+	}
+	return command_usage_error(cmd, "--baseline is walk, pause or none, not '%s'", value);
 }
 
 static int parse_buffer(const struct command *cmd, const char *value, size_t *nbytes_ret)
@@ -183,6 +198,7 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		if (!strcmp(value, "0"))
 			so->ring.period_ns = 0;
 		break;
+	case OPT_BASELINE: err = parse_baseline(cmd, value, &so->baseline); break;
 	case OPT_TIME_RESOLUTION: err = parse_resolution(cmd, value, &so->time_unit_ns); break;
 	case OPT_USER: so->user = value; break;
 	case OPT_READY_FD:
@@ -206,7 +222,7 @@ static double cpus_taken(const struct session_result *res)
 
 static void print_json(const struct session_result *res)
 {
-	cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "allocators");
+	cJSON *root = cJSON_CreateObject(), *baseline, *list = cJSON_AddArrayToObject(root, "allocators");
 	char *text;
 
 	cJSON_AddStringToObject(root, "tape", res->tape_path);
@@ -230,6 +246,13 @@ static void print_json(const struct session_result *res)
 	cJSON_AddNumberToObject(root, "failed", (double)res->totals.failed);
 	cJSON_AddNumberToObject(root, "unknown_frees", (double)res->totals.unknown_frees);
 	cJSON_AddNumberToObject(root, "implied_frees", (double)res->totals.implied_frees);
+	baseline = cJSON_AddObjectToObject(root, "baseline");
+	cJSON_AddBoolToObject(baseline, "known", res->baseline.known);
+	cJSON_AddNumberToObject(baseline, "objects", (double)res->baseline.nr_objects);
+	cJSON_AddNumberToObject(baseline, "bytes", (double)res->baseline.nbytes);
+	cJSON_AddNumberToObject(baseline, "walk_ns", (double)res->baseline.walk_ns);
+	cJSON_AddNumberToObject(baseline, "pause_ns", (double)res->baseline.pause_ns);
+	cJSON_AddStringToObject(baseline, "why", res->baseline.why);
 	cJSON_AddNumberToObject(root, "other_lost", (double)res->other_lost);
 	cost_add_json(root, res->traps, &res->costs);
 	cJSON_AddNumberToObject(root, "calls_per_s", calls_per_s(res));
@@ -253,6 +276,28 @@ static void print_cost(const struct session_result *res)
 		     nr_traps ? (double)res->cost_ns / (double)nr_traps : 0);
 }
 
+/* What lived before, and how well the calls since bear it out. */
+static void print_baseline(const struct session_opts *so, const struct session_result *res)
+{
+	const struct session_baseline *b = &res->baseline;
+	char count[HUMAN_MAX], nbytes[HUMAN_MAX], time[HUMAN_MAX], pause[HUMAN_MAX];
+
+	if (!so->pid || so->baseline == BASELINE_NONE)
+		return;
+	if (!b->known) {
+		message_warn("what lived before the recording is not known: %s; %llu blocks of it were freed since", b->why,
+			     (unsigned long long)res->totals.unknown_frees);
+		return;
+	}
+	message_info("baseline: %s blocks of %s lived before, read in %s%s%s%s; since then %llu frees of blocks that it lacks, "
+		     "%llu of its blocks born again", human_count(count, b->nr_objects), human_nbytes(nbytes, b->nbytes),
+		     human_ns(time, b->walk_ns), b->pause_ns ? " (the target stood for " : "",
+		     b->pause_ns ? human_ns(pause, b->pause_ns) : "", b->pause_ns ? ")" : "",
+		     (unsigned long long)res->totals.unknown_frees, (unsigned long long)res->totals.implied_frees);
+	if (*b->why)
+		message_info("not in the baseline: %s", b->why);
+}
+
 static void print_summary(const struct session_opts *so, const struct session_result *res)
 {
 	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended",
@@ -264,6 +309,7 @@ static void print_summary(const struct session_opts *so, const struct session_re
 		     human_count(count, res->totals.events), human_ns(time, res->duration_ns),
 		     (unsigned long long)res->totals.threads, human_nbytes(live, res->totals.live_nbytes),
 		     human_nbytes(nbytes, res->tape_nbytes));
+	print_baseline(so, res);
 	print_cost(res);
 	if (res->totals.lost)
 		message_warn("%llu calls were lost (%.3f %%); heaptape info %s says when; --buffer makes room",

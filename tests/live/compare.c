@@ -9,6 +9,10 @@
  *   --whole          the tape must hold the log (of the last program, if there were several) from its first call to its last
  *   --any-order      a thread's calls must be the log's, each once, in whatever order (a signal handler's calls stand inside
  *                    other calls, and their order is not the log's)
+ *   --baseline       the tape must go on to the target's end, and what it says to have lived at its start must be what all
+ *                    calls of the log in front of the tape's left alive. Prints what is missing and what is too many; with
+ *                    --tolerate N that may be so many in a million bytes; with
+ *                    --inside a block is also met where its pointer leads into it
  *   --need LIST      families (comma separated) that must have been seen on the tape
  */
 #include <dirent.h>
@@ -52,7 +56,17 @@ struct file_name {
 static struct calls tape_threads[16384], log_threads[16384];
 static size_t nr_tape_threads, nr_log_threads;
 static uint64_t seen[F_NR], seen_failed, tape_lost, tape_calls;
-static bool opt_lost, opt_whole, opt_any_order;
+static bool opt_lost, opt_whole, opt_any_order, opt_baseline, opt_inside;
+static unsigned long opt_tolerate; /* millionths */
+
+/* A block at the tape's start, or a birth (1) or death (-1) of the log in front of it. */
+struct life {
+	uint64_t addr, size;
+	int delta;
+};
+
+static struct life *lives, *kept;
+static size_t nr_lives, room_lives, nr_kept, room_kept;
 static const char *opt_need;
 
 static struct calls *thread_of(struct calls *threads, size_t *nr, uint32_t tid)
@@ -75,6 +89,17 @@ static void push(struct calls *t, struct call c)
 			exit(3);
 	}
 	t->list[t->nr++] = c;
+}
+
+static void push_life(struct life **list, size_t *nr, size_t *room, struct life l)
+{
+	if (*nr == *room) {
+		*room = *room ? 2 * *room : 65536;
+		*list = realloc(*list, *room * sizeof(**list));
+		if (!*list)
+			exit(3);
+	}
+	(*list)[(*nr)++] = l;
 }
 
 /* ---- the log ---- */
@@ -199,6 +224,11 @@ static void take_event(const struct tape_event *ev)
 	struct call c = { .family = family_of(ev->kind), .failed = ev->flags & TAPE_FAILED, .size = ev->size, .align = ev->align,
 			  .old = ev->old, .addr = ev->addr };
 
+	if (ev->flags & TAPE_KEPT) {
+		if (tape_kind_is_alloc(ev->kind))
+			push_life(&kept, &nr_kept, &room_kept, (struct life){ ev->addr, ev->size, 1 });
+		return;
+	}
 	if (ev->kind == TAPE_EXEC) {
 		for (size_t i = 0; i < nr_tape_threads; i++)
 			tape_threads[i].nr = 0;
@@ -241,10 +271,18 @@ static void read_tape(const char *path)
 
 /* ---- both ---- */
 
+#define INSIDE_MAX (1u << 20)
+
+/* With --inside a block of before goes by its start, wherever in it the program's pointer leads. */
+static bool same_block(uint64_t tape, uint64_t log)
+{
+	return tape == log || (opt_inside && tape && tape < log && log - tape < INSIDE_MAX);
+}
+
 static bool equal(const struct call *t, const struct call *l)
 {
-	return t->family == l->family && t->failed == l->failed && t->size == l->size && t->old == l->old &&
-	       t->addr == l->addr && (t->align == l->align || t->family == F_REALLOC);
+	return t->family == l->family && t->failed == l->failed && t->size == l->size && same_block(t->old, l->old) &&
+	       (t->family == F_FREE ? same_block(t->addr, l->addr) : t->addr == l->addr) && (t->align == l->align || t->family == F_REALLOC);
 }
 
 static void print_call(const char *who, const struct call *c)
@@ -370,6 +408,104 @@ static bool compare_all(void)
 	return ok && missing == tape_lost && missing > 0;
 }
 
+/* ---- what lived at the start ---- */
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct life *x = a, *y = b;
+
+	return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1) : y->delta - x->delta;
+}
+
+static void live_through(const struct call *c)
+{
+	if (c->failed)
+		return;
+	if (c->family == F_REALLOC)
+		push_life(&lives, &nr_lives, &room_lives, (struct life){ c->old, 0, -1 });
+	push_life(&lives, &nr_lives, &room_lives, (struct life){ c->addr, c->size, c->family == F_FREE ? -1 : 1 });
+}
+
+/* A thread's calls on the tape are its last ones. */
+static bool split_log(const struct calls *t, const struct calls *l)
+{
+	size_t before = l->nr - t->nr;
+
+	if (t->nr > l->nr || run_length(t, l, before) != t->nr) {
+		fprintf(stderr, "thread %u: its %zu calls on the tape are not the last ones of %zu in the log\n", l->tid, t->nr, l->nr);
+		return false;
+	}
+	for (size_t i = 0; i < before; i++)
+		live_through(&l->list[i]);
+	return true;
+}
+
+/* Births less deaths at an address are 1 where a block lives, in whatever order the threads made them. */
+static size_t count_lives(void)
+{
+	size_t nr = 0;
+
+	qsort(lives, nr_lives, sizeof(*lives), by_addr);
+	for (size_t i = 0, end; i < nr_lives; i = end) {
+		struct life l = lives[i];
+
+		for (end = i + 1; end < nr_lives && lives[end].addr == l.addr; end++) {
+			l.delta += lives[end].delta;
+			l.size = lives[end].size > l.size ? lives[end].size : l.size;
+		}
+		if (l.delta > 0)
+			lives[nr++] = l;
+	}
+	return nr;
+}
+
+static void show(const char *what, const struct life *l, size_t nr)
+{
+	if (nr < 5)
+		fprintf(stderr, "  %s: %#" PRIx64 " size %" PRIu64 "\n", what, l->addr, l->size);
+}
+
+static bool compare_baseline(void)
+{
+	static struct calls none;
+	size_t nr, missing = 0, wrong = 0, k = 0;
+	uint64_t nbytes = 0, bad_nbytes = 0;
+
+	for (size_t i = 0; i < nr_log_threads; i++) {
+		const struct calls *t = &none;
+
+		for (size_t j = 0; j < nr_tape_threads; j++)
+			if (tape_threads[j].tid == log_threads[i].tid)
+				t = &tape_threads[j];
+		if (!split_log(t, &log_threads[i]))
+			return false;
+	}
+	nr = count_lives();
+	qsort(kept, nr_kept, sizeof(*kept), by_addr);
+	for (size_t i = 0; i < nr || k < nr_kept;) {
+		nbytes += i < nr ? lives[i].size : 0;
+		/* Each kept block is met once: the next block of the log begins behind it. */
+		if (opt_inside && i < nr && k < nr_kept && lives[i].addr > kept[k].addr && lives[i].addr < kept[k].addr + kept[k].size) {
+			i++;
+			k++;
+			continue;
+		}
+		if (k == nr_kept || (i < nr && lives[i].addr < kept[k].addr)) {
+			show("missing", &lives[i], missing++);
+			bad_nbytes += lives[i++].size;
+		} else if (i == nr || kept[k].addr < lives[i].addr) {
+			show("not alive", &kept[k], wrong++);
+			bad_nbytes += kept[k++].size;
+		} else {
+			i++;
+			k++;
+		}
+	}
+	printf("baseline: %zu blocks of %" PRIu64 " bytes lived; %zu missing, %zu not alive, %.6f %% of the bytes\n", nr, nbytes,
+	       missing, wrong, nbytes ? 100.0 * (double)bad_nbytes / (double)nbytes : 0.0);
+	return nr && (opt_tolerate ? bad_nbytes * 1000000 <= nbytes * opt_tolerate : !missing && !wrong);
+}
+
 static bool check_needed(void)
 {
 	char list[256], *name, *save = NULL;
@@ -394,6 +530,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "lost", 0, NULL, 'l' },	     { "whole", 0, NULL, 'w' },
 						 { "need", 1, NULL, 'N' },	     { "any-order", 0, NULL, 'a' },
+						 { "baseline", 0, NULL, 'b' },	     { "tolerate", 1, NULL, 't' },
+						 { "inside", 0, NULL, 'i' },
 						 { NULL, 0, NULL, 0 } };
 	bool ok;
 	int c;
@@ -402,6 +540,10 @@ int main(int argc, char **argv)
 		opt_lost |= c == 'l';
 		opt_whole |= c == 'w';
 		opt_any_order |= c == 'a';
+		opt_baseline |= c == 'b';
+		opt_inside |= c == 'i';
+		if (c == 't')
+			opt_tolerate = strtoul(optarg, NULL, 10);
 		if (c == 'N')
 			opt_need = optarg;
 	}
@@ -409,7 +551,7 @@ int main(int argc, char **argv)
 		return 2;
 	read_tape(argv[optind]);
 	read_logs(argv[optind + 1]);
-	ok = compare_all();
+	ok = opt_baseline ? compare_baseline() : compare_all();
 	ok &= check_needed();
 	if (!tape_calls) {
 		fprintf(stderr, "the tape holds no call\n");

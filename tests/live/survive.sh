@@ -10,10 +10,11 @@ alive() { kill -0 "$1" 2>/dev/null; }
 text() { /usr/bin/python3 "$ROOT/tests/live/text_bytes.py" "$TARGET" "$TMP/probe.json"; }
 
 attach_detach() {
-	local i bad=0 few=0 events mappings
+	local i bad=0 few=0 events mappings baseline
 	for i in $(seq "$CYCLES"); do
 		mappings=$([ $((i % 4)) = 0 ] && echo on || echo off)
-		"$HEAPTAPE" record -q --mappings "$mappings" -p "$TARGET" -o "$TMP/c.tape" -f --duration 60ms --json >"$TMP/c.json" 2>"$TMP/err" || bad=$((bad + 1))
+		baseline=$([ $((i % 3)) = 0 ] && echo walk || echo none)
+		"$HEAPTAPE" record -q --mappings "$mappings" --baseline "$baseline" -p "$TARGET" -o "$TMP/c.tape" -f --duration 60ms --json >"$TMP/c.json" 2>"$TMP/err" || bad=$((bad + 1))
 		events=$(json "$TMP/c.json" "d['events']")
 		[ "${events:-0}" -gt 1000 ] || few=$((few + 1))
 	done
@@ -26,11 +27,13 @@ attach_detach() {
 }
 
 killed_recorders() {
-	local seed=${SURVIVE_SEED:-$RANDOM} i bad=0 pause
+	local seed=${SURVIVE_SEED:-$RANDOM} i bad=0 pause baseline
 	RANDOM=$seed
 	for i in $(seq "$KILLS"); do
-		start_recorder -q -p "$TARGET" -o "$TMP/k.tape" -f || { bad=$((bad + 1)); continue; }
-		pause=$((400 + RANDOM % 900))
+		# With a baseline the first events are on the tape when the heap has been read.
+		baseline=$([ $((i % 4)) = 0 ] && echo walk || echo none)
+		start_recorder -q -p "$TARGET" -o "$TMP/k.tape" -f --baseline "$baseline" || { bad=$((bad + 1)); continue; }
+		pause=$((400 + RANDOM % 900 + (i % 4 ? 0 : 1500)))
 		sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
 		kill -9 "$RECORDER"
 		wait "$RECORDER" 2>/dev/null

@@ -200,7 +200,7 @@ static void model_step(struct model *m, struct heap *h, struct rng *rng, uint64_
 	m->nbytes -= obj->size;
 	*obj = (struct heap_object){ 0 };
 	if (ev.kind == TAPE_MALLOC) {
-		*obj = (struct heap_object){ ev.addr, ev.size, ev.ns, ev.tid, ev.stack, ev.alloc, ev.kind };
+		*obj = (struct heap_object){ ev.addr, ev.size, ev.ns, ev.tid, ev.stack, ev.alloc, ev.kind, false };
 		m->nr++;
 		m->nbytes += ev.size;
 	}

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "formats/heap.h"
+#include "formats/keyframe.h"
 #include "random_tape.h"
 #include "record/ledger.h"
 
@@ -200,7 +201,7 @@ static void live_set_agrees(const struct tape_event *evs, size_t nr, const struc
 		CHECK_EQ(heap_apply(heap, &evs[i], &change), 0);
 		if (!tape_kind_is_call(evs[i].kind))
 			continue;
-		CHECK_EQ(change.unknown, !!(evs[i].flags & TAPE_UNKNOWN));
+		CHECK_EQ(change.unknown || (evs[i].flags & TAPE_KEPT), !!(evs[i].flags & TAPE_UNKNOWN));
 		CHECK_EQ(change.implied, !!(evs[i].flags & TAPE_IMPLIED_FREE));
 		unknown += change.unknown;
 		implied += change.implied;
@@ -1211,8 +1212,53 @@ static void test_random_records_with_losses(void)
 	}
 }
 
+/* What lived before the start mark is known: by its address, by a pointer into it, and as its own allocator's. */
+static void test_blocks_of_before(void)
+{
+	struct rig r = rig_open(false);
+	struct ledger_totals totals;
+	struct keyframe k;
+	char *text;
+
+	CHECK_EQ(ledger_found(r.ledger, 0, 0x1000, 40, 7, false), 0);
+	CHECK_EQ(ledger_found(r.ledger, 0, 0x3000, 0x100, 7, true), 0);
+	CHECK_EQ(ledger_found(r.ledger, 0, 0x2000, 0x100, 7, true), 0);
+	CHECK_EQ(ledger_found(r.ledger, 0, 0x4000, 0x100, 7, true), 0);
+	CHECK_EQ(tape_writer_start_late(r.writer), 0);
+	CHECK_EQ(keyframe_encode(ledger_heap(r.ledger), 0, 1, &k), 0);
+	CHECK_EQ(tape_writer_keyframe(r.writer, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
+	keyframe_free(&k);
+	freed(&r, 1, SITE(1, FREE), 0x1000); /* a wrapper's, whose owner's follows */
+	freed_inner(&r, 1, SITE(0, FREE), 0x1000);
+	freed(&r, 1, SITE(0, FREE), 0x2040); /* an aligned block: its program knows a pointer into it */
+	freed(&r, 1, SITE(0, FREE), 0x2040); /* it is gone */
+	given_up(&r, 1, SITE(0, REALLOC), 0x3080, 10);
+	got(&r, 2, SITE(0, MALLOC), 0x3000, 8); /* before the realloc ends */
+	resized(&r, 1, SITE(0, REALLOC), 0x3080, 0x5000, 10);
+	freed(&r, 1, SITE(0, FREE), 0x1010); /* into a block whose pointer is its start, and behind one: unknown */
+	freed(&r, 1, SITE(0, FREE), 0x4100);
+	text = rig_close(&r, &totals);
+	CHECK_STR(text, "7 malloc 1000+40 unknown a0\n"
+			"7 malloc 2000+256 unknown a0\n"
+			"7 malloc 3000+256 unknown a0\n"
+			"7 malloc 4000+256 unknown a0\n"
+			"1 free 1000+0 a0\n"
+			"1 free 2000+0 a0\n"
+			"1 free 2040+0 unknown a0\n"
+			"1 give_up 3000+0 a0\n"
+			"2 malloc 3000+8 a0\n"
+			"1 realloc 5000+10 old=3000 a0\n"
+			"1 free 1010+0 unknown a0\n"
+			"1 free 4100+0 unknown a0\n");
+	CHECK_EQ(totals.unknown_frees, 3);
+	CHECK_EQ(totals.implied_frees, 0);
+	CHECK_EQ(totals.live_objects, 3);
+	free(text);
+}
+
 int main(void)
 {
+	test_blocks_of_before();
 	test_simple_calls();
 	test_realloc_in_place_moving_null_and_failed();
 	test_realloc_to_zero_that_keeps_a_block();

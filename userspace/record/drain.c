@@ -178,6 +178,11 @@ const struct ht_ev_head *drain_next(struct drain *d, unsigned *cpu_ret)
 	return (const struct ht_ev_head *)(const void *)(first->bytes + e->at);
 }
 
+uint64_t drain_horizon(const struct drain *d)
+{
+	return d->horizon_ns;
+}
+
 void drain_finish(struct drain *d)
 {
 	d->horizon_ns = UINT64_MAX;

@@ -26,6 +26,8 @@ int drain_insert(struct drain *d, const struct ht_ev_head *h, size_t nbytes);
 /* The next record in time whose place is certain, or NULL. Valid until the next collect. cpu: its ring, nr_rings for
  * one of the recorder's own. */
 const struct ht_ev_head *drain_next(struct drain *d, unsigned *cpu_ret);
+/* Every record up to this time has been handed out, or is next. */
+uint64_t drain_horizon(const struct drain *d);
 /* No producer is left: everything still here may be handed out. */
 void drain_finish(struct drain *d);
 /* Records wait in the rings beyond this share (0 to 1) of the fullest one's room. */

@@ -33,6 +33,7 @@ void ledger_free(struct ledger *l)
 	state_free(l->state);
 	cover_free(l->cover);
 	ranges_free(&l->ranges);
+	free(l->spans);
 	free(l->threads);
 	free(l->pending);
 	free(l);
@@ -237,6 +238,72 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 	return ledger_add(l, ev);
 }
 
+/* ---- what lived before ---- */
+
+static int note_span(struct ledger *l, uint64_t addr, uint64_t nbytes)
+{
+	if (l->nr_spans == l->room_spans) {
+		size_t room = l->room_spans ? 2 * l->room_spans : 1024;
+		struct ledger_span *spans = reallocarray(l->spans, room, sizeof(*spans));
+
+		if (!spans)
+			return -ENOMEM;
+		l->spans = spans;
+		l->room_spans = room;
+	}
+	l->spans[l->nr_spans++] = (struct ledger_span){ addr, addr + nbytes };
+	l->spans_sorted = false;
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct ledger_span *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* The block that the program's pointer means: where it points to, unless that is into one that was found and still lives. */
+static uint64_t block_of(struct ledger *l, uint64_t addr)
+{
+	struct heap_object object;
+	size_t low = 0, high = l->nr_spans;
+
+	if (!l->nr_spans || heap_find(l->heap, addr, &object))
+		return addr;
+	if (!l->spans_sorted)
+		qsort(l->spans, l->nr_spans, sizeof(*l->spans), by_start);
+	l->spans_sorted = true;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (l->spans[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == l->nr_spans || l->spans[low].start > addr || !heap_find(l->heap, l->spans[low].start, &object) || !object.found)
+		return addr;
+	return l->spans[low].start;
+}
+
+int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, uint32_t owner, bool inexact)
+{
+	struct tape_event ev = { .addr = addr, .size = nbytes, .tid = owner, .kind = TAPE_MALLOC, .flags = TAPE_KEPT | TAPE_UNKNOWN,
+				 .alloc = l->tape_alloc[obj] };
+	struct heap_change change;
+	int err = cover_begin(l, ev.alloc);
+
+	if (!heap_nr_objects(l->heap))
+		l->only_alloc = ev.alloc;
+	l->births[ev.alloc]++;
+	if (!err && inexact)
+		err = note_span(l, addr, nbytes);
+	if (!err)
+		err = heap_apply(l->heap, &ev, &change);
+	return err ? err : cover_follow(l, &ev, &change);
+}
+
 /* ---- realloc: the old block is free for others from the give-up on, the new one is owned at the end ---- */
 
 static int pending_add(struct ledger *l, struct ledger_thread *t, const struct ht_ev_free *e, uint8_t obj)
@@ -255,8 +322,9 @@ static int pending_add(struct ledger *l, struct ledger_thread *t, const struct h
 		}
 		l->pending[l->nr_pending++] = t->tid;
 	}
-	t->give_up = (struct ledger_give_up){ .open = true, .old = e->addr, .new_size = e->size, .obj = obj };
-	t->give_up.old_size = heap_find(l->heap, e->addr, &old) && old.size ? old.size : 1;
+	t->give_up = (struct ledger_give_up){ .open = true, .old = block_of(l, e->addr), .new_size = e->size, .obj = obj,
+					      .pointer = e->addr };
+	t->give_up.old_size = heap_find(l->heap, t->give_up.old, &old) && old.size ? old.size : 1;
 	return 0;
 }
 
@@ -368,7 +436,7 @@ static int take_alloc(struct ledger *l, unsigned cpu, const struct ht_ev_call *e
 		return 0;
 	ev.addr = e->addr;
 	ev.size = e->size;
-	ev.old = e->old;
+	ev.old = t->give_up.open && t->give_up.pointer == e->old ? t->give_up.old : block_of(l, e->old);
 	ev.align = e->align;
 	ev.stack = ledger_stack(l, e->stack);
 	ev.alloc = l->tape_alloc[site.obj];
@@ -424,7 +492,7 @@ static int take_free(struct ledger *l, unsigned cpu, const struct ht_ev_free *e,
 		return -ENOMEM;
 	if (!site.kind)
 		return 0;
-	ev.addr = e->addr;
+	ev.addr = block_of(l, e->addr);
 	ev.size = e->size;
 	ev.stack = ledger_stack(l, stack);
 	ev.alloc = l->tape_alloc[site.obj];

@@ -83,6 +83,9 @@ void ledger_start(struct ledger *l, uint64_t start_ns);
 void ledger_allocator(struct ledger *l, uint8_t obj, uint8_t tape_alloc);
 /* Code from here belongs to the dynamic linker. */
 void ledger_loader(struct ledger *l, uint64_t start, uint64_t end);
+/* A block that lived before the start mark: known from now on. Before the first record. inexact: the program may know it
+ * by a pointer into it. -ENOMEM. */
+int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, uint32_t owner, bool inexact);
 /* One record; the times of successive records must not fall. -errno of the tape's writer, or -ENOMEM. */
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
 /* The end mark, at `now_ns`. */

@@ -15,6 +15,7 @@ struct ledger_give_up {
 	bool open, shown, freed; /* shown: its TAPE_GIVE_UP (or free) is on the tape */
 	uint8_t obj;
 	uint64_t old, old_size, new_size;
+	uint64_t pointer; /* to old, as the program gave it */
 };
 
 /* A munmap, mremap, madvise or shrinking brk under way. */
@@ -32,6 +33,11 @@ struct ledger_thread {
 	struct ledger_unmap unmap;
 };
 
+/* A block that a pointer into it stands for. */
+struct ledger_span {
+	uint64_t start, end;
+};
+
 struct ledger {
 	struct ledger_opts opts;
 	struct heap *heap;
@@ -39,6 +45,9 @@ struct ledger {
 	struct cover *cover; /* NULL while only one allocator has live objects */
 	uint8_t only_alloc;  /* which that is */
 	struct ranges ranges;
+	struct ledger_span *spans; /* blocks found whose pointer is not known, by address */
+	size_t nr_spans, room_spans;
+	bool spans_sorted;
 	uint64_t brk; /* 0: not seen yet */
 	uint8_t tape_alloc[HT_OBJECTS_MAX];
 	uint64_t births[256]; /* events that made an object, by allocator of the tape */

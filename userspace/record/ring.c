@@ -276,6 +276,20 @@ static int begin_segment(struct ring *r, struct tape_writer *w, const struct hea
 	return 0;
 }
 
+int ring_start_late(struct ring *r, struct tape_writer *w, const struct heap *heap)
+{
+	int err = keyframer_start(&r->keyframer, heap, NULL, 0, tape_writer_time_unit(w));
+
+	if (err)
+		return err;
+	last_file(r)->whole = false;
+	r->keyframe_so_far = 0;
+	r->appending = true;
+	err = tape_writer_start_late(w);
+	r->appending = false;
+	return err;
+}
+
 static int keyframe_ended(struct ring *r, int state, uint64_t now_ns)
 {
 	if (state == KEYFRAMER_FAILED) {

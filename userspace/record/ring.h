@@ -42,6 +42,11 @@ void ring_prepare(struct ring *r, struct tape_writer_opts *wo, char *path, size_
  * A live set that outgrows the ring makes it larger, as told by a warning and on the tape: see TAPE.md "Ring".
  */
 int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t now_ns);
+/*
+ * Before anything is written: the tape starts with a keyframe of what lived at time 0, which is made as any other is.
+ * -errno: the recorder cannot be copied, or the writer failed.
+ */
+int ring_start_late(struct ring *r, struct tape_writer *w, const struct heap *heap);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);
 /* A copy of what the ring holds is made beside it as one file, named PATH.N.CAUSE; by a copy of the process. */

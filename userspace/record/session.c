@@ -513,8 +513,10 @@ static int begin(struct session *s)
 		err = session_follow_code(s);
 	if (!err) {
 		watch_faults(s);
-		err = mark_start(s);
+		err = session_prepare_baseline(s);
 	}
+	if (!err)
+		err = mark_start(s);
 	return err;
 }
 
@@ -525,6 +527,8 @@ static void session_free(struct session *s)
 	ledger_free(s->ledger);
 	stacks_free(s->stacks);
 	embed_free(s->embed);
+	hold_free(&s->hold);
+	baseline_free(s->baseline);
 	ring_free(s->ring);
 	kernel_close(&s->kernel);
 	for (unsigned i = 0; i < s->nr_inventories; i++)
@@ -565,7 +569,9 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 		say_ready(s);
 		if (!opts->pid)
 			launch_continue(&s->launch);
-		err = session_record_until_end(s);
+		err = session_find_baseline(s);
+		if (!err)
+			err = session_record_until_end(s);
 		message_progress(NULL);
 	}
 	if (!err)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "baseline/baseline.h"
 #include "record/calibrate.h"
 #include "record/kernel.h"
 #include "record/ledger.h"
@@ -35,6 +36,7 @@ struct session_opts {
 	bool embed_symbols; /* names of code onto the tape, at the end */
 	struct ring_opts ring; /* nbytes 0: one file */
 	uint64_t trigger_rss_nbytes; /* a copy of the ring when the target's resident set reaches it; 0: none */
+	enum baseline_mode baseline; /* of a live process: how its blocks of before are found */
 	uint64_t time_unit_ns; /* 0: the default */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
@@ -46,6 +48,13 @@ struct session_allocator {
 	char path[256];
 	char build_id[72];
 	unsigned nr_sites, nr_unrecorded;
+};
+
+/* What lived at the start mark. */
+struct session_baseline {
+	bool known;   /* the tape starts with it */
+	char why[256]; /* not known: the reason; known: what it lacks, or "" */
+	uint64_t nr_objects, nbytes, walk_ns, pause_ns;
 };
 
 struct session_result {
@@ -61,6 +70,7 @@ struct session_result {
 	uint64_t cost_ns; /* that the traps took from the target in all; 0: unknown */
 	struct trap_costs costs; /* of the kinds that occurred; EMULATED 0: unknown */
 	struct ledger_totals totals;
+	struct session_baseline baseline;
 };
 
 /* 0, or -errno with res->error filled in. The tape is closed well in either case if it was begun. */

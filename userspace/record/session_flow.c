@@ -98,31 +98,32 @@ int session_follow_code(struct session *s)
 	return err ? session_fail(s, err, "the mappings of pid %d cannot be read: %s", s->process.pid, strerror(-err)) : 0;
 }
 
+int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h)
+{
+	int err;
+
+	/* No event, and needed by those that follow; one from before the start mark may be named after it. */
+	if (h->type == HT_EV_STACK)
+		err = s->stacks ? stacks_take(s->stacks, (const struct ht_ev_stack *)(const void *)h) : 0;
+	else if (s->end_ns && h->ts > s->end_ns)
+		return 0;
+	else
+		err = ledger_take(s->ledger, cpu, h);
+	return err ? session_fail_tape(s, err) : 0;
+}
+
 int session_take_all(struct session *s)
 {
 	const struct ht_ev_head *h;
 	unsigned cpu;
+	int err = 0;
 
-	while ((h = drain_next(s->drain, &cpu))) {
-		int err;
-
-		/* No event, and needed by those that follow; one from before the start mark may be named after it. */
-		if (h->type == HT_EV_STACK) {
-			err = s->stacks ? stacks_take(s->stacks, (const struct ht_ev_stack *)(const void *)h) : 0;
-			if (err)
-				return session_fail_tape(s, err);
-			continue;
-		}
-		if (s->end_ns && h->ts > s->end_ns)
-			continue;
-		err = ledger_take(s->ledger, cpu, h);
-		if (err)
-			return session_fail_tape(s, err);
-	}
-	return 0;
+	while (!err && (h = drain_next(s->drain, &cpu)))
+		err = s->holding ? session_hold(s, cpu, h) : session_take_one(s, cpu, h);
+	return err;
 }
 
-static int drain_once(struct session *s, size_t *nbytes_ret)
+int session_drain(struct session *s, size_t *nbytes_ret)
 {
 	int err = drain_collect(s->drain, clock_monotonic_ns(), nbytes_ret);
 
@@ -144,6 +145,19 @@ static int mark_suspend(struct session *s, uint64_t at_ns)
 	return drain_insert(s->drain, &r.h, sizeof(r)) ? session_fail(s, -ENOMEM, "out of memory") : 0;
 }
 
+int session_sample_due(struct session *s, uint64_t now_ns)
+{
+	int err;
+
+	if (now_ns < s->next_rss_ns)
+		return 0;
+	s->next_rss_ns = now_ns + RSS_PERIOD_NS;
+	err = session_sample_rss(s, now_ns);
+	if (!err)
+		err = session_tell_losses(s, now_ns, false);
+	return err ? session_fail(s, err, "out of memory") : 0;
+}
+
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
@@ -152,14 +166,9 @@ static int do_periodic(struct session *s)
 
 	if (err)
 		return err;
-	if (now >= s->next_rss_ns) {
-		s->next_rss_ns = now + RSS_PERIOD_NS;
-		err = session_sample_rss(s, now);
-		if (!err)
-			err = session_tell_losses(s, now, false);
-		if (err)
-			return session_fail(s, err, "out of memory");
-	}
+	err = session_sample_due(s, now);
+	if (err)
+		return err;
 	if (now >= s->next_flush_ns) {
 		struct ledger_totals totals;
 		char count[HUMAN_MAX], nbytes[HUMAN_MAX];
@@ -210,7 +219,7 @@ static int serve_child(struct session *s, bool *ended)
 	}
 	if (state != LAUNCH_STOPPED)
 		return 0;
-	err = drain_once(s, &nbytes);
+	err = session_drain(s, &nbytes);
 	if (!err)
 		err = follow_target(s);
 	if (!err)
@@ -282,7 +291,7 @@ int session_record_until_end(struct session *s)
 		if (!err)
 			err = do_periodic(s);
 		if (!err)
-			err = drain_once(s, &nbytes);
+			err = session_drain(s, &nbytes);
 		if (!err)
 			err = follow_target(s);
 		if (!err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * session_impl.h - what the three files of a session share: session.c (beginning and end), session_place.c (allocators
- * found and probed), session_flow.c (while it records).
+ * session_impl.h - what the files of a session share: session.c (beginning and end), session_place.c (allocators found
+ * and probed), session_baseline.c (what lived before), session_flow.c (while it records).
  */
 #ifndef HEAPTAPE_SESSION_IMPL_H
 #define HEAPTAPE_SESSION_IMPL_H
@@ -12,7 +12,9 @@
 #include "record/attach.h"
 #include "record/drain.h"
 #include "record/embed.h"
+#include "record/hold.h"
 #include "record/launch.h"
+#include "record/passage.h"
 #include "record/session.h"
 #include "record/sleep_watch.h"
 #include "record/stacks.h"
@@ -45,6 +47,11 @@ struct session {
 	struct ledger *ledger;
 	struct stacks *stacks; /* NULL: none are recorded */
 	struct embed *embed;
+	struct hold hold;           /* records that wait until it is known what lived before */
+	bool holding, noting;       /* noting: what is held tells the baseline too */
+	struct baseline *baseline;
+	struct passage *passage;    /* ... and this */
+	const char *spoilt;         /* why what was read of the heap cannot be used */
 	int signal_fd;
 	sigset_t old_mask;
 	uint64_t start_ns, end_ns;
@@ -68,6 +75,14 @@ int session_new_inventory(struct session *s);
 int session_place_new(struct session *s);
 void session_warn_unread(struct session *s);
 
+/* session_baseline.c */
+/* Before the start mark: where each allocator keeps its blocks is found out. */
+int session_prepare_baseline(struct session *s);
+/* What lived at the start mark goes onto the tape, in front of all that has happened since. */
+int session_find_baseline(struct session *s);
+/* A record while the heap is being read. */
+int session_hold(struct session *s, unsigned cpu, const struct ht_ev_head *h);
+
 /* session_flow.c */
 /* A copy of the ring as soon as one can be made. */
 void session_ask_dump(struct session *s, enum ring_cause cause);
@@ -75,6 +90,10 @@ int session_sample_rss(struct session *s, uint64_t at_ns);
 int session_tell_losses(struct session *s, uint64_t at_ns, bool final);
 /* Unwind tables follow the code that is mapped. */
 int session_follow_code(struct session *s);
+/* Resident set and losses, where it is time. */
+int session_sample_due(struct session *s, uint64_t now_ns);
+int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h);
+int session_drain(struct session *s, size_t *nbytes_ret);
 /* Everything whose place in time is certain goes onto the tape. */
 int session_take_all(struct session *s);
 int session_record_until_end(struct session *s);
