@@ -270,18 +270,24 @@ static int put_baseline(struct session *s)
 				  s->res->tape_path, strerror(-err)) : 0;
 }
 
-/* What was held, in its order, and what comes meanwhile behind it. */
+/* What was held, in its order, and what comes meanwhile behind it; where that is more than can be written, the rings wait ever
+ * longer (and lose what they cannot hold, as they would later), so that it ends. */
 static int release(struct session *s)
 {
 	const struct ht_ev_head *h;
-	unsigned cpu, nr = 0;
-	size_t nbytes;
+	size_t nbytes, nr = 0, slice = SLICE, before = s->hold.nbytes;
+	unsigned cpu;
 	int err = 0;
 
 	while (!err && (h = hold_pop(&s->hold, &cpu))) {
 		err = session_take_one(s, cpu, h);
-		if (!err && ++nr % SLICE == 0)
-			err = session_drain(s, &nbytes);
+		if (err || ++nr < slice)
+			continue;
+		err = session_drain(s, &nbytes);
+		nr = 0;
+		if (s->hold.nbytes >= before)
+			slice *= 2;
+		before = s->hold.nbytes;
 	}
 	s->holding = false;
 	return err;
