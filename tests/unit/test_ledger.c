@@ -1225,7 +1225,7 @@ static void test_blocks_of_before(void)
 	CHECK_EQ(ledger_found(r.ledger, 0, 0x2000, 0x100, 7, true), 0);
 	CHECK_EQ(ledger_found(r.ledger, 0, 0x4000, 0x100, 7, true), 0);
 	CHECK_EQ(tape_writer_start_late(r.writer), 0);
-	CHECK_EQ(keyframe_encode(ledger_heap(r.ledger), 0, 1, &k), 0);
+	CHECK_EQ(keyframe_encode(ledger_heap(r.ledger), NULL, 0, 1, &k), 0);
 	CHECK_EQ(tape_writer_keyframe(r.writer, k.blocks.data, k.blocks.nbytes, k.stacks, k.nr_stacks), 0);
 	keyframe_free(&k);
 	freed(&r, 1, SITE(1, FREE), 0x1000); /* a wrapper's, whose owner's follows */
