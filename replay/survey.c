@@ -157,6 +157,16 @@ static void note_call(struct pass *p, const struct tape_event *ev, uint64_t ordi
 		note_calloc(p, ev, ordinal);
 }
 
+static int note_found(struct survey *s, uint64_t reserved)
+{
+	if (!s->slack)
+		s->slack = calloc(1, sizeof(*s->slack));
+	if (!s->slack)
+		return -ENOMEM;
+	slack_found(s->slack, reserved);
+	return 0;
+}
+
 static int note_event(struct pass *p, const struct tape_event *ev, uint64_t ordinal)
 {
 	struct survey *s = p->s;
@@ -168,8 +178,12 @@ static int note_event(struct pass *p, const struct tape_event *ev, uint64_t ordi
 		s->nr_kept_events++;
 		s->nr_kept += object;
 		s->nr_by_alloc[ev->alloc] += object;
-		return 0;
+		return object && ev->flags & TAPE_UNKNOWN ? note_found(s, ev->size) : 0;
 	}
+	if (!p->begun && s->slack)
+		slack_ready(s->slack);
+	if (s->slack && tape_kind_is_alloc(ev->kind) && !(ev->flags & (TAPE_FAILED | TAPE_SUB)))
+		slack_request(s->slack, ev->size);
 	p->begun = true;
 	if (ev->tid != p->last_tid && index_map_set(&s->tids, p->last_tid = ev->tid, 0))
 		return -ENOMEM;
@@ -259,5 +273,6 @@ void survey_free(struct survey *s)
 	index_map_free(&s->tids);
 	free(s->births);
 	free(s->own_calls);
+	free(s->slack);
 	*s = (struct survey){ 0 };
 }

@@ -14,6 +14,7 @@
 
 #include "formats/index_map.h"
 #include "formats/tape.h"
+#include "replay/slack.h"
 
 /* An event is named by its ordinal: its number on the tape, from 0. */
 struct survey_birth {
@@ -29,6 +30,7 @@ struct survey {
 	uint64_t last_ns;
 	uint64_t nr_kept;   /* objects of the keyframe with which the tape starts */
 	uint64_t nr_kept_events; /* of it and its state: these come before all others */
+	struct slack *slack; /* NULL unless blocks of before the recording were found */
 	struct index_map tids; /* of all events behind it: a thread that made an object may be long gone */
 	uint64_t nr_execs;
 	uint64_t nr_faults, nr_write_faults;

@@ -7,7 +7,10 @@ is run under each of them. At every phase the anonymous memory that the replay p
   predicted = replayed(phase) - replayed(first phase) + real(first phase)
 
 where `replayed` is the replayed allocator's memory and what the tape says the process held around its allocator. The first
-phase comes before any load, so what both sides begin with is measured, never fitted.
+phase comes before any load, so what both sides begin with is measured, never fitted. With --late
+the recorder attaches when the first load stands, and what lived then comes from the tape's baseline:
+
+  predicted = replayed(phase) + real(first phase)
 
 Usage: fidelity.py --heaptape PATH --programs DIR [--runs N] [--only NAME,...] [--allocators NAME,...] [--keep DIR]
                    [--replay-options "..."] [--json FILE] [--median PERCENT --worst PERCENT]
@@ -115,6 +118,35 @@ def record(args, workload, folder):
     return tape, info, points
 
 
+def record_late(args, workload, folder):
+    """Attaches when the first load stands; the tape begins with what lived then."""
+    tape = folder + '/t.tape'
+    run = workloads.Run(workload, folder, [], {})
+    points, recorder = [], None
+    try:
+        for i, name in enumerate(workload.phases(run)):
+            if i == 1:
+                ready, told = os.pipe()
+                recorder = subprocess.Popen([args.heaptape, 'record', '-f', '-o', tape, '-p', str(run.process.pid), '--ready-fd', str(told)]
+                                            + args.record_options.split(), pass_fds=(told,), stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.DEVNULL, stderr=open(folder + '/stderr', 'ab'))
+                os.close(told)
+                if os.read(ready, 1) != b'r':
+                    raise RuntimeError(f'{workload.name}: the recorder did not attach')
+                os.close(ready)
+                time.sleep(2)  # what lived before is read while the program rests
+            if i:
+                end = name == 'end'
+                points.append((name, last_anon_bytes(run.process.pid, run.process) if end else anon_bytes(run.process.pid), time.time()))
+                time.sleep(0.1)
+    finally:
+        run.close()
+        if recorder:
+            recorder.wait(120)
+    info = json.loads(subprocess.run([args.heaptape, 'info', tape, '--json'], capture_output=True, text=True, check=True).stdout)
+    return tape, info, points
+
+
 def replay(args, workload, tape, info, points, allocators):
     start = info['start_unix_ns']
     at = [max(int(t * 1e9) - int(start), 1) for _, _, t in points]
@@ -159,6 +191,13 @@ class Pair:
                 f'{100 * self.spread:7.1f} {self.predicted / 2**20:9.1f} {100 * self.error:+8.1f}')
 
 
+def late_pairs_of(workload, allocator, runs, predicted):
+    """The replay holds the heap, and what faulted around it since; the process itself is what it was before any load."""
+    names = [name for name, _, _ in runs[0]][1:]
+    firsts = statistics.median(r[0][1] for r in runs)
+    return [Pair(workload.name, allocator, name, [r[i + 1][1] for r in runs], predicted[i] + firsts) for i, name in enumerate(names)]
+
+
 def pairs_of(workload, allocator, runs, predicted):
     names = [name for name, _, _ in runs[0]]
     firsts = statistics.median(r[0][1] for r in runs)
@@ -181,7 +220,7 @@ def wrong_orders(pairs):
 
 
 def one_workload(args, workload, allocators, folder):
-    tape, info, recorded = record(args, workload, folder)
+    tape, info, recorded = (record_late if args.late else record)(args, workload, folder)
     doc, predicted = replay(args, workload, tape, info, recorded, allocators)
     pairs, failed = [], 0
     print(f"# {workload.name}: {doc['plan']['events']} calls, {doc['plan']['lost']} lost; while recorded "
@@ -200,7 +239,7 @@ def one_workload(args, workload, allocators, folder):
         if a == workload.recorded:
             print(f"#   from the first phase to the last: recorded {span(recorded):.2f} s, less the traps "
                   f"{span(recorded) - doc['plan']['trap_total_ns'] / 1e9:.2f} s, really {statistics.median(map(span, runs)):.2f} s")
-        mine = pairs_of(workload, a, runs, predicted[a])
+        mine = (late_pairs_of if args.late else pairs_of)(workload, a, runs, predicted[a])
         for p in mine:
             print(p.line(), flush=True)
         pairs += mine
@@ -237,6 +276,7 @@ def main():
     parser.add_argument('--allocators', default=';'.join(ALLOCATORS), help='separated by semicolons')
     parser.add_argument('--record-options', default='')
     parser.add_argument('--replay-options', default='')
+    parser.add_argument('--late', action='store_true', help='attach when the first load stands')
     parser.add_argument('--keep')
     parser.add_argument('--json')
     parser.add_argument('--median', type=float)
