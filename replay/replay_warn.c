@@ -53,8 +53,8 @@ static int warn_content(const struct plan *plan, struct text_list *to)
 	if (f->nr_found)
 		err |= text_list_add(to,
 				     "%" PRIu64 " blocks of %.1f MiB lived before the recording, %.1f %% of the largest live heap: "
-				     "they are made first, in the order of their addresses and with the sizes that were reserved; "
-				     "their ages, and the holes between them, are not known",
+				     "they are made first, in the order that their addresses suggest, and of the sizes that the later "
+				     "calls suggest; their ages, and the holes between them, are not known",
 				     f->nr_found, (double)f->found_nbytes / (1 << 20),
 				     f->peak_nbytes ? 100.0 * (double)f->found_nbytes / (double)f->peak_nbytes : 0.0);
 	if (f->nr_execs)

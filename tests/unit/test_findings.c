@@ -101,6 +101,9 @@ static void test_idle_thread(void)
 	threads[0].live_nbytes = 100 * MIB;
 	threads[0].last_call_ns = 6000000000;
 	CHECK(!find("idle-thread"));
+	threads[0].last_call_ns = 1000000000;
+	threads[0].tid = 0; /* nobody knows who made these */
+	CHECK(!find("idle-thread"));
 }
 
 static void test_arenas(void)

@@ -60,7 +60,7 @@ struct analysis_stack {
 };
 
 struct analysis_thread {
-	uint32_t tid, name; /* name: string number, 0 unknown */
+	uint32_t tid, name; /* tid 0: it is not known who made these objects (before the recording); name: string number, 0 unknown */
 	uint64_t births, born_nbytes, deaths;
 	uint64_t live_nbytes;  /* that it made, at at_ns */
 	uint64_t last_call_ns;

@@ -118,7 +118,7 @@ static void rule_sleeping_owner(struct rules *r)
 	struct finding *f;
 
 	for (size_t i = 0; i < r->a->nr_pairs; i++)
-		if (!worst || r->a->pairs[i].silent_nbytes > worst->silent_nbytes)
+		if (r->a->threads[r->a->pairs[i].owner].tid && (!worst || r->a->pairs[i].silent_nbytes > worst->silent_nbytes))
 			worst = &r->a->pairs[i];
 	if (!worst || !is_large(r, worst->silent_nbytes, 20))
 		return;
@@ -171,7 +171,7 @@ static void rule_idle_thread(struct rules *r)
 		const struct analysis_thread *t = &a->threads[i];
 		bool idle_long = t->last_call_ns < a->at_ns && a->at_ns - t->last_call_ns > span / 2;
 
-		if (a->nr_threads > 1 && idle_long && (!worst || t->live_nbytes > worst->live_nbytes))
+		if (t->tid && a->nr_threads > 1 && idle_long && (!worst || t->live_nbytes > worst->live_nbytes))
 			worst = t;
 	}
 	if (!worst || !is_large(r, worst->live_nbytes, 25))

@@ -19,6 +19,11 @@ const char *report_thread_name(const struct tape_reader *tape, const struct anal
 {
 	const char *name = t->name ? tape_reader_string(tape, t->name) : NULL;
 
+	if (!t->tid) {
+		snprintf(buf, nbytes, "(before the recording)");
+		return buf;
+	}
+
 	snprintf(buf, nbytes, "%s %" PRIu32, name && *name ? name : "thread", t->tid);
 	for (char *c = buf; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
@@ -37,11 +42,14 @@ static void print_head(const struct report *r, FILE *out)
 {
 	const struct analysis *a = r->analysis;
 	const char *cmdline = tape_reader_meta(r->tape, "target.cmdline"), *exe = tape_reader_meta(r->tape, "target.exe");
+	size_t nr_threads = 0;
 	char births[HUMAN_MAX], span[HUMAN_MAX], born[HUMAN_MAX], live[HUMAN_MAX], peak[HUMAN_MAX];
 
 	fprintf(out, "%s: %s\n", r->path, naming_text(r->naming, cmdline && *cmdline ? cmdline : exe ? exe : "a program without a name"));
+	for (size_t i = 0; i < a->nr_threads; i++)
+		nr_threads += a->threads[i].tid != 0;
 	fprintf(out, "%s allocations of %s in %s by %zu thread%s", human_count(births, a->births), human_nbytes(born, a->born_nbytes),
-		human_ns(span, a->to_ns - a->from_ns), a->nr_threads, a->nr_threads == 1 ? "" : "s");
+		human_ns(span, a->to_ns - a->from_ns), nr_threads, nr_threads == 1 ? "" : "s");
 	fprintf(out, "; %s live at %.3f s, at most %s (at %.3f s)\n", human_nbytes(live, a->live_nbytes), (double)a->at_ns / 1e9,
 		human_nbytes(peak, a->peak_live_nbytes), (double)a->peak_ns / 1e9);
 }
