@@ -14,6 +14,7 @@
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
+#   bisect      check, and what else finds out why an allocator takes more
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
@@ -33,7 +34,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240 [bisect]=90
 	[fidelity]=180 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full= fidelity=
 
@@ -116,6 +117,7 @@ word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
+word_bisect() { bash "$ROOT/tests/bisect/bisect.sh"; }
 word_fidelity() {
 	[ -n "$fidelity" ] || "$ROOT/tests/setup.sh" bench || return 1
 	bash "$ROOT/tests/fidelity/fidelity.sh" $fidelity
@@ -137,11 +139,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short
-	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive ring limits replay bisect fidelity export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
-	words=(unit golden truth stacks survive ring limits replay fidelity export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive ring limits replay bisect fidelity export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.
