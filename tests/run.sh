@@ -14,7 +14,7 @@
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
-#   bisect      check, and what else finds out why an allocator takes more
+#   bisect      check and bisect: libraries and commits that take more, and that are told apart from noise
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
@@ -34,7 +34,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240 [bisect]=90
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [ring]=210 [limits]=120 [replay]=240 [bisect]=200
 	[fidelity]=180 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-tape]=900)
 full= fidelity=
 

@@ -17,7 +17,7 @@ run() {
 
 is() { # NAME PYTHON-EXPRESSION: true of the JSON that was printed last
 	local got
-	got=$(json "$TMP/out" "$2" 2>&1)
+	got=$(json "$TMP/out" "$2" 2>&1 | tail -n1)
 	if [ "$got" = True ]; then pass "$1"; else fail "$1" "$2 is $got; status $status, stderr: $err"; fi
 }
 
@@ -36,16 +36,16 @@ tape() { # NAME ARGS...: makes $TMP/NAME.tape
 test_check() {
 	local other
 	other=$(library mimalloc)
-	run check "$TMP/small.tape" --lib "$allocators/alloc_bump.so" --against glibc --json
+	run check "$TMP/small.tape" --lib "$allocators/alloc_bump.so,BUMP_MEMORY=shared" --against glibc --json
 	ended "check: an allocator that gives nothing back is worse" 1
 	is "and says so" 'd["verdict"] == "worse" and d["growth"] > 0.03 and d["p"] < 0.02 and len(d["lib"]["runs"]) == len(d["against"]["runs"]) >= 5'
-	run check "$TMP/small.tape" --lib glibc --against "$allocators/alloc_bump.so" --json
+	run check "$TMP/small.tape" --lib glibc --against "$allocators/alloc_bump.so,BUMP_MEMORY=shared" --json
 	ended "check: the other way round it is not" 0
 	is "and says so" 'd["verdict"] == "not worse"'
 	run check "$TMP/small.tape" --lib glibc --against glibc --max-growth 20% --metric holes
 	ended "check: an allocator is no worse than itself" 0
 	run check "$TMP/small.tape" --lib glibc --against glibc --metric cpu-time --max-growth 0 --repeat 5 --json
-	[ "$status" = 2 ] && is "check: within noise it cannot tell" 'd["verdict"] == "could not tell" and d["why"] != ""'
+	is "check: whatever comes of noise, status and verdict agree" "d['verdict'] == ['not worse', 'worse', 'could not tell'][$status] and (d['why'] != '') == ($status == 2)"
 	run check "$TMP/small.tape" --lib "$allocators/alloc_crash.so" --against glibc --json
 	ended "check: one that crashes cannot be told of" 2 "did not get through the replay: crashed"
 	run check "$TMP/small.tape" --lib glibc
@@ -59,5 +59,125 @@ test_check() {
 	fi
 }
 
-tape small plain 20000 1000 2
+tape small plain 60000 500 2
 test_check
+
+build="cc -O1 -w -fPIC -shared -fno-builtin -o out.so alloc.c"
+commit_of() { git -C "$repo" rev-parse "$1^{commit}"; }
+# All that a user sees of a repository.
+picture() {
+	git -C "$repo" status --porcelain --branch
+	git -C "$repo" branch -a -v
+	git -C "$repo" for-each-ref
+	git -C "$repo" worktree list
+	git -C "$repo" stash list
+	cat "$repo/.git/HEAD"
+	sha256sum "$repo/.git/index"
+	ls "$repo/.git" | grep -vx packed-refs # git makes one, without a ref in it, whenever any ref is deleted
+	grep -v '^#' "$repo/.git/packed-refs"
+}
+bisect() { run bisect "$TMP/single.tape" --repo "$repo" --build "$build" --lib out.so --json "$@"; }
+
+test_bisect() {
+	repo=$TMP/repo
+	check "a repository with a history" bash "$ROOT/tests/bisect/make_repo.sh" "$repo" "$ROOT/tests/bisect/small_alloc.c"
+	picture >"$TMP/before" 2>/dev/null
+	bisect --good v1 --bad v40 --metric holes
+	ended "bisect: holes" 0
+	is "are of the commit that pads blocks" "d['first_bad']['id'] == '$(commit_of v27)' and 'The body of v27' in d['first_bad']['message']"
+	is "what does not build is skipped, with the reason" 'any(r["side"] == "skip" and "unfinished" in r["reason"] for r in d["revisions"])'
+	is "the comparison shows what grew" '(lambda f: f["split_after"]["end"]["holes"] > 1.1 * f["split_before"]["end"]["holes"] and f["split_after"]["end"]["requested"] == f["split_before"]["end"]["requested"])(d["first_bad"])'
+	is "the way is told in order" "[r['id'] for r in d['revisions']][0] == '$(commit_of v1)' and [r['id'] for r in d['revisions']][-1] == '$(commit_of v40)'"
+	bisect --good v10 --bad v19 --metric metadata
+	ended "bisect: metadata" 0
+	is "is of another commit" "d['first_bad']['id'] == '$(commit_of v13)'"
+	bisect --good v1 --bad v40 --metric peak-resident --first-parent -- knobs.h
+	ended "bisect: along the first parents, by path" 0
+	is "finds one of the two" "d['first_bad']['id'] in ('$(commit_of v13)', '$(commit_of v27)')"
+	bisect --good v28 --bad v40 --metric peak-resident
+	ended "bisect: without a regression it says so" 3
+	is "by its outcome" 'd["outcome"] == "ends alike"'
+	bisect --good v1 --bad v20 --metric holes
+	ended "bisect: an end that does not build" 1 "bad end"
+	bisect --good v26 --bad v27
+	is "bisect: neighbours" "d['first_bad']['before'] == '$(commit_of v26)'"
+	bisect --good v19 --bad v29 --script 'awk "/KNOB_PAD/ { print \$3 }" knobs.h'
+	is "bisect: any number that a script prints" "d['first_bad']['id'] == '$(commit_of v27)' and d['metric'] == 'script'"
+	bisect --good v1 --bad nosuch
+	ended "bisect: no such revision" 1 "no commit 'nosuch'"
+	bisect --good v24 --bad v36
+	is "bisect: what crashes is skipped, with the reason" "d['first_bad']['id'] == '$(commit_of v27)' and any(r['side'] == 'skip' and 'crashed' in r['reason'] for r in d['revisions'])"
+	picture >"$TMP/after" 2>/dev/null
+	check "the user's checkout, branches, refs and index are as before" diff "$TMP/before" "$TMP/after"
+}
+
+# Noise as wide as 24 MiB, where the difference is one of some 100 KiB.
+test_noise() {
+	build="cc -O1 -w -fPIC -shared -fno-builtin -DKNOB_NOISE=25165824 -o out.so alloc.c"
+	bisect --good v26 --bad v27 --metric peak-resident
+	ended "bisect: noise larger than the difference: refuses" 3
+	build="cc -O1 -w -fPIC -shared -fno-builtin -DKNOB_NOISE=100000 -o out.so alloc.c"
+	bisect --good v24 --bad v28 --metric peak-resident
+	is "bisect: noise smaller than the difference: finds it" "d['first_bad']['id'] == '$(commit_of v27)'"
+	build="cc -O1 -w -fPIC -shared -fno-builtin -o out.so alloc.c"
+}
+
+# Killed at its second step; the same command then goes on, and leaves nothing behind.
+test_killed() {
+	local slow="$build; sleep 0.3" pid
+	rm -f "$TMP/err"
+	"$HEAPTAPE" bisect "$TMP/single.tape" --repo "$repo" --build "$slow" --lib out.so --json --good v14 --bad v40 \
+		>"$TMP/out" 2>"$TMP/err" &
+	pid=$!
+	PIDS+=("$pid")
+	for _ in $(seq 600); do grep -qs "step 2:" "$TMP/err" && break; sleep 0.05; done
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null
+	check "bisect: killed in the middle" grep -q "step 2:" "$TMP/err"
+	run bisect "$TMP/single.tape" --repo "$repo" --build "$slow" --lib out.so --json --good v14 --bad v40
+	ended "bisect: the same command goes on" 0 "revisions that an earlier search has measured"
+	is "and finishes" "d['first_bad']['id'] == '$(commit_of v27)'"
+	picture >"$TMP/after" 2>/dev/null
+	check "nothing is left in the repository" diff "$TMP/before" "$TMP/after"
+}
+
+test_candidates() {
+	local libs=() i
+	for i in 0 1 2 3 4 5; do
+		printf '#define KNOB_PAD %d\n#define KNOB_META 64\n#define KNOB_CRASH %d\n' $((i > 3 ? 48 : 0)) $((i == 2)) >"$TMP/knobs.h"
+		cp "$ROOT/tests/bisect/small_alloc.c" "$TMP/alloc.c"
+		(cd "$TMP" && $build && mv out.so "release$i.so")
+		libs+=("$TMP/release$i.so")
+	done
+	run bisect "$TMP/single.tape" --candidates "${libs[@]}" --json
+	ended "bisect: releases in order" 0
+	is "the first bad one is named" 'd["first_bad"]["id"].endswith("release4.so") and d["first_bad"]["before"].endswith("release3.so")'
+	run bisect "$TMP/single.tape" --candidates "${libs[0]}" "${libs[2]}" "${libs[5]}" --json
+	ended "bisect: where only a failing one stands between" 4
+	is "it says that it is one of them" 'len(d["candidates"]) == 2'
+}
+
+# As root, on somebody's repository, nothing runs as root.
+test_somebody() {
+	need_root "bisect: builds are the owner's" || return
+	mkdir "$TMP/theirs" "$TMP/bin"
+	cp "$HEAPTAPE" "$BUILD/heaptape-player" "$TMP/bin/"
+	cp "$TMP/single.tape" "$TMP/theirs/own.tape"
+	chmod 600 "$TMP/theirs/own.tape"
+	cp -r "$repo" "$TMP/theirs/repo"
+	mkdir "$TMP/theirs/cache"
+	chown -R 65534:65534 "$TMP/theirs/repo" "$TMP/theirs/cache"
+	chmod 755 "$TMP" "$TMP/bin" "$TMP/theirs"
+	HEAPTAPE_CACHE=$TMP/theirs/cache HEAPTAPE=$TMP/bin/heaptape run bisect "$TMP/theirs/own.tape" --repo "$TMP/theirs/repo" \
+		--build "$build && id -u >$TMP/theirs/cache/uid" --lib out.so --good v25 --bad v28 --json
+	ended "bisect: as root, on somebody's repository" 0
+	check "builds are the owner's" [ "$(cat "$TMP/theirs/cache/uid")" = 65534 ]
+	check "and nothing in it became root's" [ -z "$(find "$TMP/theirs/repo" "$TMP/theirs/cache" -uid 0)" ]
+}
+
+"$BUILD/make_tape" "$TMP/single.tape" small 20000 6000 >/dev/null
+test_bisect
+test_noise
+test_killed
+test_candidates
+test_somebody
