@@ -14,7 +14,7 @@
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
-#   bisect      check and bisect: libraries and commits that take more, and that are told apart from noise
+#   bisect      check, bisect, tune: libraries, commits and settings that take more or less, told apart from noise
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own

@@ -175,9 +175,44 @@ test_somebody() {
 	check "and nothing in it became root's" [ -z "$(find "$TMP/theirs/repo" "$TMP/theirs/cache" -uid 0)" ]
 }
 
+# Where the least memory is taken is drawn at random.
+test_tune() {
+	local best=$((1 + RANDOM % 12))
+	printf '#define KNOB_PAD 0\n#define KNOB_META 64\n#define KNOB_CRASH 0\n#define KNOB_BEST %d\n' $best >"$TMP/knobs.h"
+	cp "$ROOT/tests/bisect/small_alloc.c" "$TMP/alloc.c"
+	(cd "$TMP" && $build && mv out.so tuned.so)
+	printf '# the default is 0\nSMALL_PAD 1..12\n' >"$TMP/space"
+	run tune "$TMP/single.tape" --alloc "$TMP/tuned.so" --space "$TMP/space" --json
+	ended "tune: a setting whose best value was drawn: $best" 0
+	is "is found" "min(d['finalists'], key=lambda c: c['peak_resident']['median'])['settings'] == 'SMALL_PAD=$best' and any(c['on_front'] and c['settings'] == 'SMALL_PAD=$best' and c['peak_resident']['better'] for c in d['finalists'])"
+	is "with its gain over the defaults" 'd["gain"] and max(c["peak_resident"].get("gain", 0) for c in d["finalists"]) > 0.05'
+	printf 'SMALL_NOTHING 1..3\n' >"$TMP/space"
+	run tune "$TMP/single.tape" --alloc "$TMP/tuned.so" --space "$TMP/space" --json
+	is "tune: where no setting does anything, no memory is claimed" 'not any(c["peak_resident"].get("better") for c in d["finalists"])'
+	run tune "$TMP/single.tape" --alloc glibc --budget 1 --json
+	ended "tune: a budget that is soon used up" 0
+	is "is said" 'd["out_of_budget"] and len(d["finalists"]) >= 1'
+	run tune "$TMP/single.tape" --alloc "$TMP/tuned.so"
+	ended "tune: an allocator without a table" 2 "--space FILE brings one"
+	printf 'ONE\n' >"$TMP/space"
+	run tune "$TMP/single.tape" --alloc glibc --space "$TMP/space"
+	ended "tune: a table without values" 1 "line 1"
+}
+
+# A thread frees what a sleeping one owns, in blocks of 40 KiB: with one arena half the memory does.
+test_tune_arenas() {
+	need_root "tune: the case that one arena helps" || return
+	yes "" | "$HEAPTAPE" record -q -o "$TMP/owner.tape" -- "$BUILD/tests/fidelity/sleeping_owner" 500 40 2 main >/dev/null 2>"$TMP/err"
+	printf 'MALLOC_ARENA_MAX 1\nMALLOC_PERTURB_NOTHING 1\n' >"$TMP/space"
+	run tune "$TMP/owner.tape" --alloc glibc --space "$TMP/space" --json
+	is "tune: the case that one arena helps" 'any("MALLOC_ARENA_MAX=1" in c["settings"] and c["on_front"] and c["peak_resident"]["gain"] > 0.3 for c in d["finalists"])'
+}
+
 "$BUILD/make_tape" "$TMP/single.tape" small 20000 6000 >/dev/null
 test_bisect
 test_noise
 test_killed
 test_candidates
 test_somebody
+test_tune
+test_tune_arenas

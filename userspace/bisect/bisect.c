@@ -274,7 +274,7 @@ static int measure_one(struct bisect *b, const char *id, struct run_result *res)
 	int err = tested_of(b, id, &a);
 
 	if (!err) {
-		err = trials_measure(b->trials, &a, res, &error);
+		err = trials_once(b->trials, &a, CONTROL_USABLE, res, &error);
 		tested_free(&a);
 		if (err == -ECANCELED)
 			snprintf(b->line->why, sizeof(b->line->why), "fails the replay: %s: %s", error.kind, error.text);

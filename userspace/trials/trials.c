@@ -87,9 +87,8 @@ static int check_memory(const struct trials *t)
 	return -ENOMEM;
 }
 
-int trials_open(struct trials *t, const char *path)
+int trials_try(struct trials *t, const char *path)
 {
-	const char *why;
 	int err;
 
 	*t = (struct trials){ .path = path, .plan = { .fd = -1 }, .opts = { .clock_tape = true, .layout_fixed = true, .repeat = 1 } };
@@ -102,15 +101,21 @@ int trials_open(struct trials *t, const char *path)
 	if (!t->reader)
 		return -EINVAL;
 	err = get_plan(t);
+	return err ? err : cpu_map_make(&t->plan, &t->map);
+}
+
+int trials_open(struct trials *t, const char *path)
+{
+	int err = trials_try(t, path);
+	const char *why;
+
 	if (err == -ENODATA) {
 		message_error("%s: no allocation call on this tape, nothing to replay", path);
-	} else if (err) {
+	} else if (err && t->reader) {
 		why = tape_reader_error(t->reader);
 		message_error("%s: no plan can be made of it: %s", path, why && *why ? why : strerror(-err));
 	}
-	if (!err)
-		err = check_memory(t);
-	return err ? err : cpu_map_make(&t->plan, &t->map);
+	return err ? err : check_memory(t);
 }
 
 void trials_close(struct trials *t)
@@ -175,7 +180,7 @@ static double value_of(enum trial_metric m, const struct run_result *res)
 	}
 }
 
-static int run(struct trials *t, const struct tested *a, uint32_t flags, struct run_result *res, struct run_error *error)
+int trials_once(struct trials *t, const struct tested *a, uint32_t flags, struct run_result *res, struct run_error *error)
 {
 	int err = replay_once(&t->plan, &t->map, &t->opts, a, is_recorded(t, a), flags, "measuring", res);
 
@@ -186,7 +191,7 @@ static int run(struct trials *t, const struct tested *a, uint32_t flags, struct 
 int trials_run(struct trials *t, const struct tested *a, enum trial_metric m, double *value_ret, struct run_error *error)
 {
 	struct run_result *res = calloc(1, sizeof(*res)); /* histograms are too large for a stack */
-	int err = res ? run(t, a, flags_of(m), res, error) : -ENOMEM;
+	int err = res ? trials_once(t, a, flags_of(m), res, error) : -ENOMEM;
 
 	if (!err)
 		*value_ret = value_of(m, res);
@@ -194,9 +199,4 @@ int trials_run(struct trials *t, const struct tested *a, enum trial_metric m, do
 		run_result_free(res);
 	free(res);
 	return err;
-}
-
-int trials_measure(struct trials *t, const struct tested *a, struct run_result *res, struct run_error *error)
-{
-	return run(t, a, CONTROL_USABLE, res, error);
 }

@@ -38,13 +38,15 @@ struct trials {
 
 /* 0, or -errno after printing why; trials_close in any case. The tape's plan is kept beside it, or taken from there. */
 int trials_open(struct trials *t, const char *path);
+/* The same without a word about a tape that cannot be played: -ENODATA, nothing is on it. */
+int trials_try(struct trials *t, const char *path);
 void trials_close(struct trials *t);
 /* The text of --lib as an allocator, with the settings of the recorded process if it is the recorded one and brings none. 0, or -errno
  * with the reason in `why`. */
 int trials_tested(struct trials *t, const char *text, struct tested *a, char *why, size_t why_nbytes);
 /* One run for one figure. 0; -ECANCELED: the allocator failed, *error says how; other -errno: this side failed. */
 int trials_run(struct trials *t, const struct tested *a, enum trial_metric m, double *value_ret, struct run_error *error);
-/* One measuring run: the split at the tape's end and at its peak; run_result_free(res). As above. */
-int trials_measure(struct trials *t, const struct tested *a, struct run_result *res, struct run_error *error);
+/* One run with these flags (enum control_flag; CONTROL_USABLE: with the split); run_result_free(res) in any case. As above. */
+int trials_once(struct trials *t, const struct tested *a, uint32_t flags, struct run_result *res, struct run_error *error);
 
 #endif
