@@ -14,7 +14,7 @@
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
-#   bisect      check, bisect, tune: libraries, commits and settings that take more or less, told apart from noise
+#   bisect      check, bisect, tune: libraries, commits and settings that take more or less, told apart from noise; shrink
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
@@ -142,7 +142,7 @@ ci)
 	words=(unit golden truth stacks survive ring limits replay bisect fidelity export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
-	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600
+	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 FUZZ_SECONDS=600 SHRINK_EVENTS=1000000
 	words=(unit golden truth stacks survive ring limits replay bisect fidelity export docs warnings sanitizers fuzz)
 	;;
 esac

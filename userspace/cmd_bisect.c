@@ -281,7 +281,7 @@ static int search(struct bisect_args *a)
 		message_error("%s", why);
 		return EXIT_FAILED;
 	}
-	bisect_watch_signals();
+	child_watch_signals();
 	err = bisect_run(&a->bisect);
 	status = tell(a, err);
 	line_close(a->bisect.line);

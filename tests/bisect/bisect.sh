@@ -208,6 +208,31 @@ test_tune_arenas() {
 	is "tune: the case that one arena helps" 'any("MALLOC_ARENA_MAX=1" in c["settings"] and c["on_front"] and c["peak_resident"]["gain"] > 0.3 for c in d["finalists"])'
 }
 
+# An allocator that fails where a block of 7777 bytes is asked for while one of 3333 lives: once on the tape.
+test_shrink() {
+	local failing="$HEAPTAPE replay -q \$HEAPTAPE_TAPE --alloc $TMP/planted.so --json --plan-cache off | grep -q '\"kind\":\"crashed\"'"
+	printf '#define KNOB_PAD 0\n#define KNOB_META 64\n#define KNOB_CRASH 0\n#define KNOB_PLANTED\n' >"$TMP/knobs.h"
+	cp "$ROOT/tests/bisect/small_alloc.c" "$TMP/alloc.c"
+	(cd "$TMP" && $build && mv out.so planted.so)
+	"$BUILD/plant_tape" "$TMP/planted.tape" "${SHRINK_EVENTS:-100000}"
+	run shrink "$TMP/planted.tape" --check "$failing" -o "$TMP/small-planted.tape"
+	ended "shrink: a regression planted among ${SHRINK_EVENTS:-100000} events" 0 "events by"
+	run info "$TMP/small-planted.tape" --json
+	"$HEAPTAPE" dump "$TMP/small-planted.tape" --format ndjson >"$TMP/dump"
+	check "is under 100 events" [ "$(wc -l <"$TMP/dump")" -lt 100 ]
+	check "both blocks among them" [ "$(grep -cE '"size": ?(3333|7777)\b' "$TMP/dump")" -ge 2 ]
+	check "and still fails" env HEAPTAPE_TAPE="$TMP/small-planted.tape" sh -c "$failing"
+	run replay "$TMP/small-planted.tape" --alloc glibc --verify --json
+	ended "it is a valid tape" 0
+	run shrink "$TMP/planted.tape" --check false -o "$TMP/other.tape"
+	ended "shrink: what the whole tape does not show" 1 "does not end with status 0 for the whole tape"
+	check "leaves no file" [ ! -e "$TMP/other.tape" ]
+	run shrink "$TMP/planted.tape" --check true -o "$TMP/planted.tape"
+	ended "shrink: never over the tape itself" 1 "the tape itself"
+	run shrink "$TMP/planted.tape" --check "[ -e $TMP/odd ] && rm $TMP/odd || ! touch $TMP/odd" -o "$TMP/other.tape"
+	ended "shrink: a check that is not sure of itself" 1 "at some times"
+}
+
 "$BUILD/make_tape" "$TMP/single.tape" small 20000 6000 >/dev/null
 test_bisect
 test_noise
@@ -216,3 +241,4 @@ test_candidates
 test_somebody
 test_tune
 test_tune_arenas
+test_shrink

@@ -3,34 +3,12 @@
 #include "bisect/bisect.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bisect/child.h"
 #include "clock.h"
 #include "message.h"
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int sig)
-{
-	(void)sig;
-	stopped = 1;
-}
-
-void bisect_watch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = stop };
-
-	for (size_t i = 0; i < 3; i++)
-		sigaction((int[]){ SIGINT, SIGTERM, SIGHUP }[i], &sa, NULL);
-}
-
-bool bisect_stopped(void)
-{
-	return stopped;
-}
 
 /* ---- revisions ---- */
 
@@ -146,7 +124,7 @@ static int add_run(struct bisect *b, struct revision *rev)
 	if (!err)
 		err = b->metric == TRIAL_NR ? run_script(b, rev, &value) : run_replay(b, rev, &value);
 	message_progress(NULL);
-	if (stopped)
+	if (child_stopped())
 		return -EINTR; /* the signal may have ended what was run, too */
 	if (err == -ECANCELED) {
 		rev->reason = strdup(b->line->why);
@@ -302,7 +280,7 @@ static int compare(struct bisect *b)
 		err = measure_one(b, id, &b->measured[1]);
 	message_progress(NULL);
 	b->compared = !err;
-	return stopped ? -EINTR : err == -ECANCELED ? 0 : err;
+	return child_stopped() ? -EINTR : err == -ECANCELED ? 0 : err;
 }
 
 static int by_place(const void *a, const void *b)

@@ -49,9 +49,6 @@ struct bisect {
 int bisect_run(struct bisect *b);
 void bisect_free(struct bisect *b);
 struct revision *bisect_find(struct bisect *b, const char *id);
-/* From here on SIGINT and the like end the search at its next step, with all that was found kept. */
-void bisect_watch_signals(void);
-bool bisect_stopped(void);
 
 /* bisect_state.c */
 int bisect_state_load(struct bisect *b); /* 0, also if there is none; -EBADMSG: it is none of ours */

@@ -90,6 +90,29 @@ int child_run(struct child *c)
 	return err ? err : status;
 }
 
+/* ---- signals ---- */
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+void child_watch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = stop };
+
+	for (size_t i = 0; i < 3; i++)
+		sigaction((int[]){ SIGINT, SIGTERM, SIGHUP }[i], &sa, NULL);
+}
+
+bool child_stopped(void)
+{
+	return stopped;
+}
+
 /* ---- last words ---- */
 
 const char *text_last_line(const char *text, char *buf, size_t nbytes)

@@ -3,6 +3,7 @@
 #ifndef HEAPTAPE_BISECT_CHILD_H
 #define HEAPTAPE_BISECT_CHILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct child {
@@ -16,6 +17,9 @@ struct child {
 
 /* The exit status, 128 + the signal that ended it, or -errno if it could not be started (127: no such program). */
 int child_run(struct child *c);
+/* From here on SIGINT and the like no longer end us: child_stopped says that one came. What runs just then may have ended by it. */
+void child_watch_signals(void);
+bool child_stopped(void);
 /* The last line with something on it, of a text; "" if there is none. */
 const char *text_last_line(const char *text, char *buf, size_t nbytes);
 /* The same of a log, or its first line near the end that speaks of an error. */
