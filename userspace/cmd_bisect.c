@@ -17,7 +17,6 @@
 #include "message.h"
 
 enum { EXIT_ALIKE = 3, EXIT_OPEN = 4 };
-#define TAPE_SAMPLE_NBYTES (1u << 20) /* of its beginning and end, to know it by */
 
 struct bisect_args {
 	const char *path;
@@ -116,28 +115,6 @@ static int parse_args(struct bisect_args *a, const struct command *cmd, int argc
 
 /* ---- folders ---- */
 
-/* A tape is known by its size, beginning and end. */
-static void hash_tape(XXH3_state_t *h, const char *path)
-{
-	unsigned char *buf = malloc(TAPE_SAMPLE_NBYTES);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	ssize_t n;
-
-	if (buf && fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
-		XXH3_64bits_update(h, &st.st_size, sizeof(st.st_size));
-		n = pread(fd, buf, TAPE_SAMPLE_NBYTES, 0);
-		XXH3_64bits_update(h, buf, n > 0 ? (size_t)n : 0);
-		n = pread(fd, buf, TAPE_SAMPLE_NBYTES, st.st_size > TAPE_SAMPLE_NBYTES ? st.st_size - TAPE_SAMPLE_NBYTES : 0);
-		XXH3_64bits_update(h, buf, n > 0 ? (size_t)n : 0);
-	} else {
-		XXH3_64bits_update(h, path, strlen(path));
-	}
-	free(buf);
-	if (fd >= 0)
-		close(fd);
-}
-
 static void hash_text(XXH3_state_t *h, const char *text)
 {
 	XXH3_64bits_update(h, text ? text : "-", strlen(text ? text : "-") + 1);
@@ -147,12 +124,13 @@ static void hash_text(XXH3_state_t *h, const char *text)
 static uint64_t search_key(const struct bisect_args *a)
 {
 	XXH3_state_t *h = XXH3_createState();
-	uint64_t key = 0;
+	uint64_t key = 0, tape;
 
 	if (!h)
 		return 0;
 	XXH3_64bits_reset(h);
-	hash_tape(h, a->path);
+	tape = trials_tape_hash(a->path);
+	XXH3_64bits_update(h, &tape, sizeof(tape));
 	for (size_t i = 0; i < 7; i++)
 		hash_text(h, (const char *[]){ a->candidates ? "" : a->repo, a->git.good, a->git.bad, a->git.build, a->lib_text,
 					       a->bisect.script, a->git.first_parent ? "first parents" : "" }[i]);
@@ -350,7 +328,8 @@ const struct command cmd_bisect = {
 		{ "metric", 'm', "M", TRIAL_METRIC_LIST "\n" TRIAL_METRIC_HELP },
 		{ "script", 's', "CMD",
 		  "Instead of a replay: CMD is run in the worktree, and the last line it prints is the number.\n"
-		  "HEAPTAPE_TAPE and HEAPTAPE_LIB name tape and library. Any other status than 0 skips." },
+		  "HEAPTAPE_TAPE and HEAPTAPE_LIB name tape and library; --build and --lib may be left out. Any other\n"
+		  "status than 0 skips." },
 		{ "candidates", 'c', NULL, "The operands behind FILE are libraries in order, the first good, the last bad; no git." },
 		{ "first-parent", '1', NULL, "As git bisect does: of merges, only the merge itself is a step." },
 		{ "keep", 'k', NULL, "Leave the worktree." },

@@ -95,7 +95,7 @@ static void print_text(const struct tune *t)
 			print_choice(&t->choices[i], false);
 	if (!count_front(t))
 		printf("no gain: none of %zu finalists is better than the defaults by more than chance\n", t->nr_finalists);
-	printf("%zu choices, %zu runs, %s; %zu finalists, %d runs of each; '=': no difference shown\n", t->nr_choices, t->nr_runs,
+	printf("%zu choices, %zu runs (%zu more were known), %s; %zu finalists, %d runs of each; '=': no difference shown\n", t->nr_choices, t->nr_runs, t->nr_known,
 	       human_ns(took, t->took_ns), t->nr_finalists, TUNE_RUNS);
 	if (t->out_of_budget)
 		printf("the budget was used up before all choices were tried; --budget allows more\n");
@@ -131,6 +131,7 @@ static void print_json(const struct tune *t)
 	cJSON_AddStringToObject(o, "alloc", t->alloc);
 	cJSON_AddNumberToObject(o, "choices", (double)t->nr_choices);
 	cJSON_AddNumberToObject(o, "runs", (double)t->nr_runs);
+	cJSON_AddNumberToObject(o, "runs_known", (double)t->nr_known);
 	cJSON_AddNumberToObject(o, "took_ns", (double)t->took_ns);
 	cJSON_AddBoolToObject(o, "out_of_budget", t->out_of_budget);
 	cJSON_AddBoolToObject(o, "gain", count_front(t) > 0);
@@ -196,7 +197,8 @@ const struct command cmd_tune = {
 		"half on its first half; the best of these on the whole tape, eight times, in turns with the defaults. What is\n"
 		"printed are the settings that are better than the defaults in peak resident memory, CPU time or p99 of malloc by\n"
 		"more than chance (rank test, Holm's correction), less those that another one beats: the Pareto front. If there are\n"
-		"none, it says so. Settings are printed as --alloc NAME,... takes them.\n\n"
+		"none, it says so. Settings are printed as --alloc NAME,... takes them. Runs are kept in the cache folder, by tape,\n"
+		"library and settings, and not made again.\n\n"
 		"Exit status: 0 done, whether there is a gain or not; 1 failed; 2 wrong usage.",
 	.options = (const struct command_option[]){
 		{ "alloc", 'a', "NAME|PATH[,KEY=VALUE...]", "glibc, jemalloc, mimalloc or tcmalloc; a path only with --space." },

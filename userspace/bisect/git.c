@@ -29,6 +29,7 @@ struct git_line {
 	char **order;        /* commits from good to bad */
 	size_t nr_order;
 	bool has_tree;
+	char *ready;         /* the commit that the worktree holds, built; NULL: none */
 };
 
 static struct git_line *of(struct line *l)
@@ -138,23 +139,23 @@ static int clean(struct git_line *g)
 	return status ? -EIO : 0;
 }
 
-static const char *checkout(struct line *l, const char *id)
+/* Puts a commit's content there, and nothing else. */
+static int switch_to(struct git_line *g, const char *id)
 {
-	struct git_line *g = of(l);
 	char *output = NULL, line[256], *head;
 	int status = clean(g);
 
 	if (status)
-		return NULL;
+		return status;
 	head = git_word(g->tree, "rev-parse", "--verify", "HEAD");
 	if (!head || strcmp(head, id)) {
 		status = git(g->tree, &output, "checkout", "--quiet", "--force", "--detach", id, NULL);
 		if (status)
-			snprintf(l->why, sizeof(l->why), "git cannot check it out: %s", text_last_line(output, line, sizeof(line)));
+			snprintf(g->line.why, sizeof(g->line.why), "git cannot check it out: %s", text_last_line(output, line, sizeof(line)));
 	}
 	free(head);
 	free(output);
-	return status ? NULL : g->tree;
+	return status ? -ECANCELED : 0;
 }
 
 /* ---- builds ---- */
@@ -201,15 +202,22 @@ static int kept_path(const struct git_line *g, const char *id, char path[PATH_MA
 	return len < 0 ? -ENOMEM : len >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Runs the build command; *built is the library in the worktree. */
-static int build(struct git_line *g, const char *dir, char *built, size_t nbytes)
+/* A commit's content, built. */
+static int prepare(struct git_line *g, const char *id)
 {
 	const struct git_opts *o = g->opts;
 	const char *argv[] = { "/bin/sh", "-c", o->build, NULL };
 	char log[PATH_MAX + 16], line[512];
-	struct child c = { .argv = argv, .dir = dir, .log = log };
+	struct child c = { .argv = argv, .dir = g->tree, .log = log };
 	int status;
 
+	if (g->ready && !strcmp(g->ready, id))
+		return 0;
+	free(g->ready);
+	g->ready = NULL;
+	status = switch_to(g, id);
+	if (status)
+		return status;
 	snprintf(log, sizeof(log), "%s/build.log", o->folder);
 	status = o->build ? child_run(&c) : 0;
 	if (status < 0)
@@ -219,29 +227,34 @@ static int build(struct git_line *g, const char *dir, char *built, size_t nbytes
 			 log_reason(log, line, sizeof(line)));
 		return -ECANCELED;
 	}
-	snprintf(built, nbytes, "%s/%s", dir, o->lib);
-	if (access(built, R_OK)) {
-		snprintf(g->line.why, sizeof(g->line.why), "its build makes no %s", o->lib);
-		return -ECANCELED;
-	}
-	return 0;
+	return line_set(&g->ready, id);
+}
+
+static const char *checkout(struct line *l, const char *id)
+{
+	return prepare(of(l), id) ? NULL : of(l)->tree;
 }
 
 static int library(struct line *l, const char *id, char path[PATH_MAX])
 {
 	struct git_line *g = of(l);
 	char built[2 * PATH_MAX], part[PATH_MAX + 8];
-	const char *dir;
-	int err = kept_path(g, id, path);
+	int err;
 
+	path[0] = '\0';
+	if (!g->opts->lib)
+		return 0; /* a script does without */
+	err = kept_path(g, id, path);
 	if (err || !access(path, R_OK))
 		return err;
-	dir = checkout(l, id);
-	if (!dir)
-		return -ECANCELED;
-	err = build(g, dir, built, sizeof(built));
+	err = prepare(g, id);
 	if (err)
 		return err;
+	snprintf(built, sizeof(built), "%s/%s", g->tree, g->opts->lib);
+	if (access(built, R_OK)) {
+		snprintf(l->why, sizeof(l->why), "its build makes no %s", g->opts->lib);
+		return -ECANCELED;
+	}
 	snprintf(part, sizeof(part), "%s.part", path);
 	err = copy_file(built, part);
 	if (!err && rename(part, path))
@@ -333,7 +346,9 @@ static int start(struct line *l)
 
 	if (!argv)
 		return -ENOMEM;
-	if (!checkout(l, l->bad)) {
+	free(g->ready);
+	g->ready = NULL;
+	if (switch_to(g, l->bad)) {
 		free(argv);
 		return -EIO;
 	}
@@ -362,6 +377,8 @@ static int mark(struct line *l, enum line_word word)
 	char *output = NULL;
 	int err = clean(of(l)), status;
 
+	free(of(l)->ready);
+	of(l)->ready = NULL;
 	if (err)
 		return err;
 	status = git(of(l)->tree, &output, "bisect", words[word], l->current, NULL);
@@ -445,6 +462,7 @@ static void close_line(struct line *l)
 	for (size_t i = 0; i < g->nr_order; i++)
 		free(g->order[i]);
 	free(g->order);
+	free(g->ready);
 	line_free_texts(l);
 	free(l);
 }

@@ -32,7 +32,7 @@ struct line_ops {
 	int (*mark)(struct line *l, enum line_word word);
 	/* Path of the library of any of them, made if it must be. -ECANCELED: it cannot be made, line.why says why. */
 	int (*library)(struct line *l, const char *id, char path[PATH_MAX]);
-	/* A folder with the content of `id`, for scripts; valid until the next library, mark or checkout. NULL: none */
+	/* A folder with the content of `id`, built, for scripts; valid until the next of any of these. NULL: none, line.why says why */
 	const char *(*checkout)(struct line *l, const char *id);
 	/* One line; and all that is known. To be freed, NULL: nothing. */
 	char *(*title)(struct line *l, const char *id);

@@ -3,8 +3,12 @@
 #include "trials/trials.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #include "message.h"
 #include "replay/plan_cache.h"
@@ -12,6 +16,7 @@
 #include "target/own_programs.h"
 
 #define ENV_META "target.env."
+#define TAPE_SAMPLE_NBYTES (1u << 20) /* of its beginning and end, to know it by */
 
 const char *const trial_metric_names[TRIAL_NR + 1] = {
 	[TRIAL_PEAK_RESIDENT] = "peak-resident", [TRIAL_END_RESIDENT] = "end-resident", [TRIAL_HOLES] = "holes",
@@ -123,6 +128,26 @@ void trials_close(struct trials *t)
 	plan_free(&t->plan);
 	tape_reader_close(t->reader);
 	t->reader = NULL;
+}
+
+uint64_t trials_tape_hash(const char *path)
+{
+	unsigned char *buf = malloc(TAPE_SAMPLE_NBYTES);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t hash = XXH3_64bits(path, strlen(path));
+	struct stat st;
+
+	if (buf && fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
+		ssize_t n = pread(fd, buf, TAPE_SAMPLE_NBYTES, 0);
+
+		hash = XXH3_64bits_withSeed(buf, n > 0 ? (size_t)n : 0, (uint64_t)st.st_size);
+		n = pread(fd, buf, TAPE_SAMPLE_NBYTES, st.st_size > TAPE_SAMPLE_NBYTES ? st.st_size - TAPE_SAMPLE_NBYTES : 0);
+		hash = XXH3_64bits_withSeed(buf, n > 0 ? (size_t)n : 0, hash);
+	}
+	free(buf);
+	if (fd >= 0)
+		close(fd);
+	return hash;
 }
 
 /* ---- allocators ---- */

@@ -41,6 +41,8 @@ int trials_open(struct trials *t, const char *path);
 /* The same without a word about a tape that cannot be played: -ENODATA, nothing is on it. */
 int trials_try(struct trials *t, const char *path);
 void trials_close(struct trials *t);
+/* Tells a tape from others: by its size, beginning and end; a folder by its path. */
+uint64_t trials_tape_hash(const char *path);
 /* The text of --lib as an allocator, with the settings of the recorded process if it is the recorded one and brings none. 0, or -errno
  * with the reason in `why`. */
 int trials_tested(struct trials *t, const char *text, struct tested *a, char *why, size_t why_nbytes);

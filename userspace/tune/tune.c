@@ -12,6 +12,7 @@
 #include "replay/rank_test.h"
 #include "rewrite/rewrite.h"
 #include "tape_open.h"
+#include "tune/memo.h"
 
 #define PAIRS_OF 4             /* the best singles by either figure that are paired */
 #define SHORT_RUN_NS 100000000 /* a whole tape that plays faster than this is not shortened */
@@ -21,6 +22,8 @@ struct search {
 	struct tune *tune;
 	uint64_t began_ns;
 	struct trials *trials; /* of the tape at hand */
+	unsigned part;         /* of the tape that they play: the first 1/part */
+	struct memo *memo;
 };
 
 static uint64_t elapsed(const struct search *s)
@@ -115,18 +118,47 @@ static int run_choice(struct search *s, struct tune_choice *c, uint32_t flags, s
 	return err;
 }
 
-static int run_quick(struct search *s, struct tune_choice *c)
+/* What was found before, unless it is missing for one of the figures. */
+static bool recall(struct search *s, const struct tune_choice *c, int from, int to, size_t i, double *values)
 {
-	struct run_result *res = calloc(1, sizeof(*res));
-	int err = res ? run_choice(s, c, 0, res) : -ENOMEM;
+	bool known = true;
 
-	if (!err) {
-		c->quick[TUNE_RESIDENT] = (double)res->peak_resident;
-		c->quick[TUNE_CPU] = (double)res->cpu_ns;
+	for (int f = from; f < to && known; f++)
+		known = memo_get(s->memo, c->text, s->part, f, i, &values[f]);
+	s->tune->nr_known += known;
+	return known;
+}
+
+/* Figures `from` up to `to`, of the run number i. */
+static int run_figures(struct search *s, struct tune_choice *c, int from, int to, size_t i, double *values)
+{
+	struct run_result *res;
+	int err;
+
+	if (recall(s, c, from, to, i, values))
+		return 0;
+	res = calloc(1, sizeof(*res));
+	err = res ? run_choice(s, c, from == TUNE_P99 ? CONTROL_LATENCY : 0, res) : -ENOMEM;
+	if (!err && !c->error) {
+		values[TUNE_RESIDENT] = (double)res->peak_resident;
+		values[TUNE_CPU] = (double)res->cpu_ns;
+		values[TUNE_P99] = (double)hist_quantile(res->hists[CONTROL_HIST_MALLOC], 0.99) * res->ns_per_tick;
+		for (int f = from; f < to; f++)
+			memo_add(s->memo, c->text, s->part, f, values[f]);
 	}
 	if (res)
 		run_result_free(res);
 	free(res);
+	return err;
+}
+
+static int run_quick(struct search *s, struct tune_choice *c)
+{
+	double values[TUNE_NR] = { 0 };
+	int err = run_figures(s, c, TUNE_RESIDENT, TUNE_P99, 0, values);
+
+	c->quick[TUNE_RESIDENT] = values[TUNE_RESIDENT];
+	c->quick[TUNE_CPU] = values[TUNE_CPU];
 	return err;
 }
 
@@ -232,6 +264,7 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 	err = is_short ? -ENOENT : fd < 0 ? -errno : open_part(s, whole, part, path, &t);
 
 	s->trials = err ? whole : &t;
+	s->part = err ? 1 : part;
 	err = run_round(s, from, share);
 	if (fd >= 0) {
 		close(fd);
@@ -241,6 +274,7 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 		trials_close(&t);
 	}
 	s->trials = whole;
+	s->part = 1;
 	return err;
 }
 
@@ -248,29 +282,22 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 static int play_final(struct search *s)
 {
 	struct tune *t = s->tune;
-	struct run_result *res = calloc(1, sizeof(*res));
-	int err = res ? 0 : -ENOMEM;
+	int err = 0;
 
 	for (unsigned round = 0; round < 2 * TUNE_RUNS && !err; round++) {
+		int from = round % 2 ? TUNE_P99 : TUNE_RESIDENT, to = round % 2 ? TUNE_NR : TUNE_P99;
+
 		for (size_t i = 0; i < t->nr_choices && !err; i++) {
 			struct tune_choice *c = &t->choices[i];
-			bool latency = round % 2;
+			double values[TUNE_NR] = { 0 };
 
 			if (!c->kept)
 				continue;
-			err = run_choice(s, c, latency ? CONTROL_LATENCY : 0, res);
-			if (!err && !c->error && latency) {
-				err = samples_add(&c->samples[TUNE_P99],
-						  (double)hist_quantile(res->hists[CONTROL_HIST_MALLOC], 0.99) * res->ns_per_tick);
-			} else if (!err && !c->error) {
-				err = samples_add(&c->samples[TUNE_RESIDENT], (double)res->peak_resident);
-				if (!err)
-					err = samples_add(&c->samples[TUNE_CPU], (double)res->cpu_ns);
-			}
-			run_result_free(res);
+			err = run_figures(s, c, from, to, round / 2, values);
+			for (int f = from; f < to && !err && !c->error; f++)
+				err = samples_add(&c->samples[f], values[f]);
 		}
 	}
-	free(res);
 	return err;
 }
 
@@ -343,6 +370,17 @@ static size_t finalists_for(const struct search *s, uint64_t run_ns)
 	return nr > TUNE_FINALISTS_MAX ? TUNE_FINALISTS_MAX : nr > 2 ? (size_t)nr - 1 : 1;
 }
 
+/* How long a run takes decides on the rounds: if it is known, it is as it was then. */
+static uint64_t note_duration(struct search *s, uint64_t ns)
+{
+	double known;
+
+	if (memo_get(s->memo, "", s->part, TUNE_NR, 0, &known))
+		return (uint64_t)known;
+	memo_add(s->memo, "", s->part, TUNE_NR, (double)ns);
+	return ns;
+}
+
 static int search(struct search *s)
 {
 	struct tune *t = s->tune;
@@ -358,7 +396,7 @@ static int search(struct search *s)
 		snprintf(t->why, sizeof(t->why), "%s does not get through the replay by itself: %s", t->alloc, t->choices[0].error);
 		return -ECANCELED;
 	}
-	run_ns = clock_monotonic_ns() - run_ns;
+	run_ns = note_duration(s, clock_monotonic_ns() - run_ns);
 	is_short = run_ns < SHORT_RUN_NS;
 	nr_singles = t->nr_choices;
 	if (!err)
@@ -388,11 +426,15 @@ static int search(struct search *s)
 int tune_run(struct tune *t)
 {
 	struct trials whole;
-	struct search s = { .tune = t, .began_ns = clock_monotonic_ns(), .trials = &whole };
-	int err = trials_open(&whole, t->tape);
+	struct search s = { .tune = t, .began_ns = clock_monotonic_ns(), .trials = &whole, .part = 1 };
+	int err = trials_open(&whole, t->tape), memo_err;
 
 	if (!err) {
+		s.memo = memo_open(t->tape, t->alloc);
 		err = search(&s);
+		memo_err = memo_close(s.memo);
+		if (memo_err)
+			message_verbose("what was measured is not kept: %s", strerror(-memo_err));
 		if (err && !*t->why)
 			snprintf(t->why, sizeof(t->why), "%s: %s", t->tape, strerror(-err));
 	}

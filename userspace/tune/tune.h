@@ -35,7 +35,7 @@ struct tune {
 	uint64_t budget_ns;
 	/* What came of it. */
 	struct tune_choice *choices; /* [0]: the defaults */
-	size_t nr_choices, nr_runs, nr_finalists;
+	size_t nr_choices, nr_runs, nr_known, nr_finalists; /* known: runs that were made before and are not made again */
 	bool out_of_budget; /* some were never tried */
 	uint64_t took_ns;
 	char why[700];
