@@ -104,17 +104,16 @@ static int make_env(const struct tested *a, uint32_t nr_cpus, char ***env_ret, c
 	return 0;
 }
 
-static int run_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-		    const struct replay_result *r, uint32_t flags, const char *what, struct run_result *res)
+int replay_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, const struct tested *a,
+		bool is_steered, uint32_t flags, const char *what, struct run_result *res)
 {
-	const struct tested *a = r->tested;
 	struct progress progress = { opts, a->label, what };
 	char **env, arena_max[64];
 	int err = make_env(a, map->nr_told ? map->nr_told : map->nr_here, &env, arena_max, sizeof(arena_max));
 	if (err)
 		return err;
 	flags |= opts->clock_tape ? CONTROL_CLOCK_TAPE : 0;
-	flags |= r->is_steered ? CONTROL_STEER : 0;
+	flags |= is_steered ? CONTROL_STEER : 0;
 	flags |= map->nr_told ? CONTROL_MACHINE : 0;
 	flags |= plan->head.placement != PLAN_PLACE_OFF ? CONTROL_PIN : 0;
 	struct measure_opts m = {
@@ -129,6 +128,12 @@ static int run_once(const struct plan *plan, const struct cpu_map *map, const st
 	err = measure_run(plan, a, &m, res);
 	free(env);
 	return err;
+}
+
+static int run_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+		    const struct replay_result *r, uint32_t flags, const char *what, struct run_result *res)
+{
+	return replay_once(plan, map, opts, r->tested, r->is_steered, flags, what, res);
 }
 
 /* ---- many runs ---- */

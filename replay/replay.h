@@ -96,6 +96,9 @@ struct replay_result {
 /* -errno only where this side fails (memory, descriptors); results[i].tested must be set. */
 int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
 	       struct replay_result *results, size_t nr_results);
+/* A single run; flags: CONTROL_USABLE measures, CONTROL_LATENCY takes latencies, 0 is a timed one. An allocator's failure is res->error. */
+int replay_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, const struct tested *a,
+		bool is_steered, uint32_t flags, const char *what, struct run_result *res);
 void replay_result_free(struct replay_result *r);
 
 /* compare.c */

@@ -17,7 +17,7 @@ build=(cmake make gcc g++ clang-19 libbpf-dev bpftool libelf-dev libdw-dev libca
        libiberty-dev libprotobuf-c-dev protobuf-c-compiler)
 demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 # libclang-rt-*-dev carries the sanitizers' and libFuzzer's run time; libcap2-bin and util-linux start programs with few rights.
-tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils)
+tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils git)
 # For the tests of names: ways to pack debug information, another linker, and the client that --debuginfod loads.
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
 bench=(heaptrack bpftrace memcached)

@@ -4,8 +4,11 @@
 
 #include <stddef.h>
 
-extern const struct command cmd_record, cmd_probe, cmd_info, cmd_dump, cmd_export, cmd_cut, cmd_strip, cmd_report, cmd_diff, cmd_replay, cmd_doctor;
+extern const struct command cmd_record, cmd_probe, cmd_info, cmd_dump, cmd_export, cmd_cut, cmd_strip, cmd_report, cmd_diff,
+	cmd_replay, cmd_check, cmd_bisect, cmd_tune, cmd_shrink,
+	cmd_doctor;
 
 const struct command *const commands[] = {
-	&cmd_record, &cmd_probe, &cmd_info, &cmd_dump, &cmd_export, &cmd_cut, &cmd_strip, &cmd_report, &cmd_diff, &cmd_replay, &cmd_doctor, NULL,
+	&cmd_record, &cmd_probe, &cmd_info, &cmd_dump, &cmd_export, &cmd_cut, &cmd_strip, &cmd_report, &cmd_diff, &cmd_replay, &cmd_check,
+	&cmd_bisect, &cmd_tune, &cmd_shrink, &cmd_doctor, NULL,
 };

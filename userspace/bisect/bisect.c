@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bisect.c - see bisect.h. */
+#include "bisect/bisect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bisect/child.h"
+#include "clock.h"
+#include "message.h"
+
+/* ---- revisions ---- */
+
+struct revision *bisect_find(struct bisect *b, const char *id)
+{
+	for (size_t i = 0; i < b->nr_revisions; i++)
+		if (!strcmp(b->revisions[i].id, id))
+			return &b->revisions[i];
+	return NULL;
+}
+
+struct revision *bisect_add(struct bisect *b, const char *id)
+{
+	struct revision *list = reallocarray(b->revisions, b->nr_revisions + 1, sizeof(*list)), *rev;
+
+	if (!list)
+		return NULL;
+	b->revisions = list;
+	rev = &list[b->nr_revisions];
+	*rev = (struct revision){ .id = strdup(id) };
+	if (!rev->id)
+		return NULL;
+	b->nr_revisions++;
+	rev->title = b->line->ops->title(b->line, id);
+	rev->place = b->line->ops->place(b->line, id);
+	return rev;
+}
+
+static struct revision *revision_of(struct bisect *b, const char *id)
+{
+	struct revision *rev = bisect_find(b, id);
+
+	return rev ? rev : bisect_add(b, id);
+}
+
+/* ---- one run ---- */
+
+/* "out of a script": the last line it prints is the number. */
+static int run_script(struct bisect *b, const struct revision *rev, double *value_ret)
+{
+	const char *argv[] = { "/bin/sh", "-c", b->script, NULL };
+	struct child c = { .argv = argv, .dir = b->line->ops->checkout(b->line, rev->id), .drop_errors = 1 };
+	char line[256], *end;
+	int status;
+
+	if (!c.dir)
+		return -ECANCELED;
+	status = child_run(&c);
+	if (status >= 0)
+		text_last_line(c.output, line, sizeof(line));
+	free(c.output);
+	if (status < 0)
+		return status;
+	*value_ret = strtod(line, &end);
+	if (!status && end != line && !*(end + strspn(end, " \t\r")))
+		return 0;
+	if (status)
+		snprintf(b->line->why, sizeof(b->line->why), "the script ended with status %d", status);
+	else
+		snprintf(b->line->why, sizeof(b->line->why), "the script's last line is no number: '%s'", line);
+	return -ECANCELED;
+}
+
+/* Its library, as an allocator. -ECANCELED: there is none that could be played. */
+static int tested_of(struct bisect *b, const char *id, struct tested *a)
+{
+	char path[PATH_MAX], why[512], *text = NULL;
+	int err = b->line->ops->library(b->line, id, path);
+
+	if (err)
+		return err;
+	if (asprintf(&text, "%s%s%s", path, b->settings ? "," : "", b->settings ? b->settings : "") < 0)
+		return -ENOMEM;
+	err = trials_tested(b->trials, text, a, why, sizeof(why));
+	free(text);
+	if (!err || err == -ENOMEM)
+		return err;
+	snprintf(b->line->why, sizeof(b->line->why), "%s", why);
+	return -ECANCELED;
+}
+
+static int run_replay(struct bisect *b, const struct revision *rev, double *value_ret)
+{
+	struct run_error error;
+	struct tested a;
+	int err = tested_of(b, rev->id, &a);
+
+	if (err)
+		return err;
+	err = trials_run(b->trials, &a, b->metric, value_ret, &error);
+	if (err == -ECANCELED)
+		snprintf(b->line->why, sizeof(b->line->why), "fails the replay: %s: %s", error.kind, error.text);
+	tested_free(&a);
+	return err;
+}
+
+/* What the script finds in its environment. */
+static int set_script_env(struct bisect *b, const char *id)
+{
+	char path[PATH_MAX];
+	int err = b->line->ops->library(b->line, id, path);
+
+	return err ? err : setenv("HEAPTAPE_TAPE", b->trials->path, 1) || setenv("HEAPTAPE_LIB", path, 1) ? -errno : 0;
+}
+
+/* One more run. A revision that cannot be run is skipped from then on, with the reason. */
+static int add_run(struct bisect *b, struct revision *rev)
+{
+	double value = 0;
+	int err = b->metric == TRIAL_NR ? set_script_env(b, rev->id) : 0;
+
+	message_progress("%.12s: run %zu", rev->id, rev->samples.nr + 1);
+	if (!err)
+		err = b->metric == TRIAL_NR ? run_script(b, rev, &value) : run_replay(b, rev, &value);
+	message_progress(NULL);
+	if (child_stopped())
+		return -EINTR; /* the signal may have ended what was run, too */
+	if (err == -ECANCELED) {
+		rev->reason = strdup(b->line->why);
+		err = rev->reason ? 0 : -ENOMEM;
+	} else if (!err) {
+		err = samples_add(&rev->samples, value);
+	} else {
+		snprintf(b->why, sizeof(b->why), "%s: %s", rev->id, *b->line->why ? b->line->why : strerror(-err));
+	}
+	return err ? err : bisect_state_save(b);
+}
+
+/* ---- the ends ---- */
+
+static const char *human(const struct bisect *b, double value, char *buf)
+{
+	return trial_metric_human(b->metric, value, buf);
+}
+
+static void tell_ends(const struct bisect *b, const struct samples *good, const struct samples *bad)
+{
+	char g[HUMAN_MAX], w[HUMAN_MAX], t[HUMAN_MAX];
+
+	message_info("good %s, bad %s, threshold %s", human(b, samples_median(good), g), human(b, samples_median(bad), w),
+		     human(b, b->threshold.at, t));
+	if (!b->threshold.bad_is_higher)
+		message_warn("the bad end's figure is the smaller one: what is looked for is where it fell");
+}
+
+static int measure_ends(struct bisect *b)
+{
+	const char *ids[2] = { b->line->good, b->line->bad };
+	enum ends ends = ENDS_ALIKE;
+
+	for (size_t goal = BISECT_ENDS_RUNS; goal <= 2 * BISECT_ENDS_RUNS && ends == ENDS_ALIKE; goal *= 2) {
+		for (size_t nr = 0; nr < 2 * goal; nr++) { /* in turns */
+			struct revision *rev = revision_of(b, ids[nr % 2]);
+			int err = !rev ? -ENOMEM : rev->reason || rev->samples.nr > nr / 2 ? 0 : add_run(b, rev);
+
+			if (!err && rev->reason) {
+				snprintf(b->why, sizeof(b->why), "the %s end, %.12s, %s", nr % 2 ? "bad" : "good", rev->id, rev->reason);
+				err = -ECANCELED;
+			}
+			if (err)
+				return err;
+		}
+		ends = threshold_find(&bisect_find(b, ids[0])->samples, &bisect_find(b, ids[1])->samples, &b->threshold);
+	}
+	if (ends == ENDS_NO_MEMORY)
+		return -ENOMEM;
+	b->outcome = ends == ENDS_APART ? BISECT_FOUND : BISECT_ENDS_ALIKE;
+	bisect_find(b, ids[0])->side = SIDE_GOOD;
+	bisect_find(b, ids[1])->side = SIDE_BAD;
+	if (ends == ENDS_APART)
+		tell_ends(b, &bisect_find(b, ids[0])->samples, &bisect_find(b, ids[1])->samples);
+	return 0;
+}
+
+/* ---- the steps ---- */
+
+static int judge(struct bisect *b, struct revision *rev)
+{
+	char low[HUMAN_MAX], high[HUMAN_MAX], text[256];
+	int err = 0;
+
+	if (!rev->side)
+		rev->side = threshold_side(&b->threshold, &rev->samples);
+	while (!err && !rev->reason && rev->side == SIDE_UNKNOWN && rev->samples.nr < BISECT_STEP_RUNS) {
+		err = add_run(b, rev);
+		rev->side = threshold_side(&b->threshold, &rev->samples);
+	}
+	if (err || rev->reason || rev->side != SIDE_UNKNOWN)
+		return err;
+	snprintf(text, sizeof(text), "its side is not certain after %zu runs (%s to %s)", rev->samples.nr,
+		 human(b, samples_min(&rev->samples), low), human(b, samples_max(&rev->samples), high));
+	rev->reason = strdup(text);
+	return rev->reason ? bisect_state_save(b) : -ENOMEM;
+}
+
+static void tell_step(const struct bisect *b, const struct revision *rev, unsigned nr, uint64_t took_ns)
+{
+	char value[HUMAN_MAX], took[HUMAN_MAX], left[HUMAN_MAX] = "0 s";
+	const char *slash = strrchr(rev->id, '/'), *name = slash ? slash + 1 : rev->id;
+	int shown = slash ? 40 : 12; /* libraries without their folder, commits shortened */
+
+	if (b->line->state == LINE_NEXT)
+		human_ns(left, took_ns / nr * b->line->nr_steps);
+	if (rev->reason)
+		message_info("step %u: %.*s skipped, %s", nr, shown, name, rev->reason);
+	else
+		message_info("step %u: %.*s %s, %s in %zu runs  %.60s", nr, shown, name, rev->side == SIDE_BAD ? "bad" : "good",
+			     human(b, samples_median(&rev->samples), value), rev->samples.nr, rev->title ? rev->title : "");
+	if (b->line->state == LINE_NEXT)
+		message_info("%u steps done in %s, about %u left: %s", nr, human_ns(took, took_ns), b->line->nr_steps, left);
+}
+
+static int search(struct bisect *b)
+{
+	uint64_t began = clock_monotonic_ns();
+	int err = b->line->ops->start(b->line);
+
+	for (unsigned nr = 1; !err && b->line->state == LINE_NEXT; nr++) {
+		struct revision *rev = revision_of(b, b->line->current);
+
+		err = rev ? judge(b, rev) : -ENOMEM;
+		if (!err)
+			err = b->line->ops->mark(b->line, rev->reason	      ? LINE_SKIP :
+							  rev->side == SIDE_BAD ? LINE_BAD :
+										  LINE_GOOD);
+		if (!err)
+			tell_step(b, rev, nr, clock_monotonic_ns() - began);
+	}
+	if (err && err != -EINTR && !*b->why)
+		snprintf(b->why, sizeof(b->why), "%s", *b->line->why ? b->line->why : strerror(-err));
+	b->outcome = b->line->state == LINE_FOUND ? BISECT_FOUND : BISECT_OPEN;
+	return err;
+}
+
+/* ---- what grew ---- */
+
+static int measure_one(struct bisect *b, const char *id, struct run_result *res)
+{
+	struct run_error error;
+	struct tested a;
+	int err = tested_of(b, id, &a);
+
+	if (!err) {
+		err = trials_once(b->trials, &a, CONTROL_USABLE, res, &error);
+		tested_free(&a);
+		if (err == -ECANCELED)
+			snprintf(b->line->why, sizeof(b->line->why), "fails the replay: %s: %s", error.kind, error.text);
+	}
+	if (err == -ECANCELED)
+		snprintf(b->compare_why, sizeof(b->compare_why), "%.12s %.900s", id, b->line->why);
+	return err;
+}
+
+/* Where nothing can be compared, the result stands all the same. */
+static int compare(struct bisect *b)
+{
+	const char *id = b->line->current;
+	int err;
+
+	b->message = b->line->ops->message(b->line, id);
+	b->before = b->line->ops->before(b->line, id);
+	if (!b->before || b->metric == TRIAL_NR) {
+		snprintf(b->compare_why, sizeof(b->compare_why), "%s", b->before ? "a script measured" : "none stands before it");
+		return 0;
+	}
+	message_progress("comparing it with the one before");
+	err = measure_one(b, b->before, &b->measured[0]);
+	if (!err)
+		err = measure_one(b, id, &b->measured[1]);
+	message_progress(NULL);
+	b->compared = !err;
+	return child_stopped() ? -EINTR : err == -ECANCELED ? 0 : err;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct revision *x = a, *y = b;
+
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+int bisect_run(struct bisect *b)
+{
+	int err = bisect_state_load(b);
+
+	if (err) {
+		snprintf(b->why, sizeof(b->why), "%s is no state of a bisect, or damaged; remove it", b->state_path);
+		return err;
+	}
+	if (b->nr_revisions)
+		message_info("going on with %zu revisions that an earlier search has measured", b->nr_revisions);
+	err = measure_ends(b);
+	if (!err && b->outcome != BISECT_ENDS_ALIKE)
+		err = search(b);
+	if (!err && b->outcome == BISECT_FOUND)
+		err = compare(b);
+	if (!err)
+		qsort(b->revisions, b->nr_revisions, sizeof(*b->revisions), by_place);
+	return err;
+}
+
+void bisect_free(struct bisect *b)
+{
+	for (size_t i = 0; i < b->nr_revisions; i++) {
+		free(b->revisions[i].id);
+		free(b->revisions[i].title);
+		free(b->revisions[i].reason);
+		samples_free(&b->revisions[i].samples);
+	}
+	free(b->revisions);
+	free(b->message);
+	free(b->before);
+	run_result_free(&b->measured[0]);
+	run_result_free(&b->measured[1]);
+}

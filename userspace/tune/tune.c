@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tune.c - see tune.h. */
+#include "tune/tune.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "message.h"
+#include "replay/rank_test.h"
+#include "rewrite/rewrite.h"
+#include "tape_open.h"
+#include "tune/memo.h"
+
+#define PAIRS_OF 4             /* the best singles by either figure that are paired */
+#define SHORT_RUN_NS 100000000 /* a whole tape that plays faster than this is not shortened */
+#define KEPT_MIN 8             /* choices that a halving leaves */
+
+struct search {
+	struct tune *tune;
+	uint64_t began_ns;
+	struct trials *trials; /* of the tape at hand */
+	unsigned part;         /* of the tape that they play: the first 1/part */
+	struct memo *memo;
+};
+
+static uint64_t elapsed(const struct search *s)
+{
+	return clock_monotonic_ns() - s->began_ns;
+}
+
+/* ---- choices ---- */
+
+static const char *value_of(const struct tune *t, const int chosen[2])
+{
+	return t->settings->list[chosen[0]].values[chosen[1]];
+}
+
+/* Two that share a variable stand in it together. */
+static char *text_of(const struct tune *t, const int a[2], const int b[2])
+{
+	const struct setting *x = &t->settings->list[a[0]], *y = b[0] >= 0 ? &t->settings->list[b[0]] : NULL;
+	char one[512], two[512] = "", *text = NULL;
+	bool joined = y && !strcmp(x->variable, y->variable);
+	int n;
+
+	if (x->name)
+		snprintf(one, sizeof(one), "%s=%s%c%s", x->variable, x->name, t->settings->assign, value_of(t, a));
+	else
+		snprintf(one, sizeof(one), "%s=%s", x->variable, value_of(t, a));
+	if (joined)
+		snprintf(two, sizeof(two), "%c%s%c%s", t->settings->separator, y->name, t->settings->assign, value_of(t, b));
+	else if (y && y->name)
+		snprintf(two, sizeof(two), ",%s=%s%c%s", y->variable, y->name, t->settings->assign, value_of(t, b));
+	else if (y)
+		snprintf(two, sizeof(two), ",%s=%s", y->variable, value_of(t, b));
+	n = asprintf(&text, "%s%s", one, two);
+	return n < 0 ? NULL : text;
+}
+
+static int add_choice(struct tune *t, const int a[2], const int b[2])
+{
+	struct tune_choice *list = reallocarray(t->choices, t->nr_choices + 1, sizeof(*list));
+	struct tune_choice c = { .first = { a[0], a[1] }, .second = { b[0], b[1] }, .kept = true };
+
+	if (!list)
+		return -ENOMEM;
+	t->choices = list;
+	c.text = a[0] < 0 ? strdup("") : text_of(t, a, b);
+	if (!c.text)
+		return -ENOMEM;
+	list[t->nr_choices++] = c;
+	return 0;
+}
+
+static const int none[2] = { -1, -1 };
+
+static int add_singles(struct tune *t)
+{
+	int err = add_choice(t, none, none);
+
+	for (int i = 0; t->settings->list[i].variable; i++)
+		for (int v = 0; t->settings->list[i].values[v] && !err; v++)
+			err = add_choice(t, (int[]){ i, v }, none);
+	return err;
+}
+
+/* ---- runs ---- */
+
+/* One run; *res is freed by the caller. An allocator that fails is given up. */
+static int run_choice(struct search *s, struct tune_choice *c, uint32_t flags, struct run_result *res)
+{
+	char *label = NULL, why[512];
+	struct run_error error = { 0 };
+	struct tested a;
+	int err = asprintf(&label, "%s%s%s", s->tune->alloc, *c->text ? "," : "", c->text) < 0 ? -ENOMEM :
+		tested_parse(label, &a, why, sizeof(why));
+
+	if (err) {
+		snprintf(s->tune->why, sizeof(s->tune->why), "%s: %s", label ? label : "", label ? why : "out of memory");
+		free(label);
+		return err;
+	}
+	s->tune->nr_runs++;
+	message_progress("%zu runs, %s", s->tune->nr_runs, *c->text ? c->text : "the defaults");
+	err = trials_once(s->trials, &a, flags, res, &error);
+	message_progress(NULL);
+	if (err == -ECANCELED) {
+		c->kept = false;
+		free(c->error);
+		c->error = asprintf(&c->error, "%s: %s", error.kind, error.text) < 0 ? NULL : c->error;
+		err = c->error ? 0 : -ENOMEM;
+	}
+	tested_free(&a);
+	free(label);
+	return err;
+}
+
+/* What was found before, unless it is missing for one of the figures. */
+static bool recall(struct search *s, const struct tune_choice *c, int from, int to, size_t i, double *values)
+{
+	bool known = true;
+
+	for (int f = from; f < to && known; f++)
+		known = memo_get(s->memo, c->text, s->part, f, i, &values[f]);
+	s->tune->nr_known += known;
+	return known;
+}
+
+/* Figures `from` up to `to`, of the run number i. */
+static int run_figures(struct search *s, struct tune_choice *c, int from, int to, size_t i, double *values)
+{
+	struct run_result *res;
+	int err;
+
+	if (recall(s, c, from, to, i, values))
+		return 0;
+	res = calloc(1, sizeof(*res));
+	err = res ? run_choice(s, c, from == TUNE_P99 ? CONTROL_LATENCY : 0, res) : -ENOMEM;
+	if (!err && !c->error) {
+		values[TUNE_RESIDENT] = (double)res->peak_resident;
+		values[TUNE_CPU] = (double)res->cpu_ns;
+		values[TUNE_P99] = (double)hist_quantile(res->hists[CONTROL_HIST_MALLOC], 0.99) * res->ns_per_tick;
+		for (int f = from; f < to; f++)
+			memo_add(s->memo, c->text, s->part, f, values[f]);
+	}
+	if (res)
+		run_result_free(res);
+	free(res);
+	return err;
+}
+
+static int run_quick(struct search *s, struct tune_choice *c)
+{
+	double values[TUNE_NR] = { 0 };
+	int err = run_figures(s, c, TUNE_RESIDENT, TUNE_P99, 0, values);
+
+	c->quick[TUNE_RESIDENT] = values[TUNE_RESIDENT];
+	c->quick[TUNE_CPU] = values[TUNE_CPU];
+	return err;
+}
+
+/* All from number `from` on that are kept, while a share of the budget lasts. */
+static int run_round(struct search *s, size_t from, double share)
+{
+	struct tune *t = s->tune;
+	int err = 0;
+
+	for (size_t i = from; i < t->nr_choices && !err; i++) {
+		if (!t->choices[i].kept)
+			continue;
+		if (i && (double)elapsed(s) > share * (double)t->budget_ns) {
+			t->choices[i].kept = false;
+			t->out_of_budget = true;
+		} else {
+			err = run_quick(s, &t->choices[i]);
+		}
+	}
+	return err;
+}
+
+/* ---- choosing ---- */
+
+/* How many of the kept ones are better by a figure. */
+static size_t rank_of(const struct tune *t, size_t i, int figure)
+{
+	size_t rank = 0;
+
+	for (size_t k = 1; k < t->nr_choices; k++)
+		rank += t->choices[k].kept && (t->choices[k].quick[figure] < t->choices[i].quick[figure] ||
+					       (t->choices[k].quick[figure] == t->choices[i].quick[figure] && k < i));
+	return rank;
+}
+
+/* Leaves nr of them: two in three by memory, the rest by CPU time, which one run tells less surely. */
+static void keep_best(struct tune *t, size_t nr)
+{
+	size_t by_memory = (nr * 2 + 2) / 3;
+
+	for (size_t i = 1; i < t->nr_choices; i++)
+		t->choices[i].on_front = t->choices[i].kept &&
+					 (rank_of(t, i, TUNE_RESIDENT) < by_memory || rank_of(t, i, TUNE_CPU) < nr - by_memory);
+	for (size_t i = 1; i < t->nr_choices; i++) {
+		t->choices[i].kept = t->choices[i].on_front;
+		t->choices[i].on_front = false;
+	}
+}
+
+static bool can_pair(const struct tune *t, size_t i)
+{
+	return t->choices[i].kept && t->choices[i].second[0] < 0 &&
+	       (rank_of(t, i, TUNE_RESIDENT) < PAIRS_OF || rank_of(t, i, TUNE_CPU) < PAIRS_OF / 2);
+}
+
+static int add_pairs(struct tune *t)
+{
+	size_t nr = t->nr_choices;
+	int err = 0;
+
+	for (size_t i = 1; i < nr; i++)
+		for (size_t k = i + 1; k < nr && !err; k++)
+			if (t->choices[i].first[0] != t->choices[k].first[0] && can_pair(t, i) && can_pair(t, k))
+				err = add_choice(t, (int[]){ t->choices[i].first[0], t->choices[i].first[1] },
+						 (int[]){ t->choices[k].first[0], t->choices[k].first[1] });
+	return err;
+}
+
+static size_t count_kept(const struct tune *t)
+{
+	size_t nr = 0;
+
+	for (size_t i = 1; i < t->nr_choices; i++)
+		nr += t->choices[i].kept;
+	return nr;
+}
+
+/* ---- the rounds ---- */
+
+/* Opens the first 1/part of the tape. path: where it is written, removed by the caller. */
+static int open_part(const struct search *s, const struct trials *whole, unsigned part, const char *path, struct trials *t)
+{
+	const struct plan_facts *f = &whole->plan.facts;
+	struct rewrite_opts opts = { .to_ns = f->first_ns + (f->last_ns - f->first_ns) / part + 1, .strip = true, .overwrite = true };
+	struct rewrite_result res;
+	struct tape_reader *r = tape_open(s->tune->tape, false);
+	int err = r ? rewrite_tape(r, path, &opts, &res) : -EINVAL;
+
+	tape_reader_close(r);
+	return err ? err : trials_try(t, path);
+}
+
+/* A round on a part of the tape, or on all of it where that is short or no call lies in the part. */
+static int play_part(struct search *s, struct trials *whole, unsigned part, bool is_short, size_t from, double share)
+{
+	const char *tmp = getenv("TMPDIR");
+	char path[PATH_MAX], plan[PATH_MAX + 8];
+	struct trials t = { .plan = { .fd = -1 } };
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/heaptape-tune.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	fd = is_short ? -1 : mkstemp(path);
+	err = is_short ? -ENOENT : fd < 0 ? -errno : open_part(s, whole, part, path, &t);
+
+	s->trials = err ? whole : &t;
+	s->part = err ? 1 : part;
+	err = run_round(s, from, share);
+	if (fd >= 0) {
+		close(fd);
+		unlink(path);
+		snprintf(plan, sizeof(plan), "%s.plan", path);
+		unlink(plan);
+		trials_close(&t);
+	}
+	s->trials = whole;
+	s->part = 1;
+	return err;
+}
+
+/* Finalists in turns, so that a machine that slows down slows all of them. */
+static int play_final(struct search *s)
+{
+	struct tune *t = s->tune;
+	int err = 0;
+
+	for (unsigned round = 0; round < 2 * TUNE_RUNS && !err; round++) {
+		int from = round % 2 ? TUNE_P99 : TUNE_RESIDENT, to = round % 2 ? TUNE_NR : TUNE_P99;
+
+		for (size_t i = 0; i < t->nr_choices && !err; i++) {
+			struct tune_choice *c = &t->choices[i];
+			double values[TUNE_NR] = { 0 };
+
+			if (!c->kept)
+				continue;
+			err = run_figures(s, c, from, to, round / 2, values);
+			for (int f = from; f < to && !err && !c->error; f++)
+				err = samples_add(&c->samples[f], values[f]);
+		}
+	}
+	return err;
+}
+
+/* ---- verdicts ---- */
+
+static int judge(struct tune *t)
+{
+	size_t nr = 0, max = t->nr_choices * TUNE_NR;
+	double *p = calloc(max, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	for (int pass = 0; pass < 2; pass++) {
+		nr = 0;
+		for (size_t i = 1; i < t->nr_choices; i++) {
+			struct tune_choice *c = &t->choices[i];
+
+			for (int f = 0; f < TUNE_NR && c->kept; f++, nr++) {
+				double base = samples_median(&t->choices[0].samples[f]);
+
+				if (!pass) {
+					p[nr] = samples_test(&c->samples[f], &t->choices[0].samples[f], 1);
+					continue;
+				}
+				c->p[f] = p[nr];
+				c->gain[f] = base > 0 ? 1 - samples_median(&c->samples[f]) / base : 0;
+				c->is_better[f] = p[nr] < VERDICT_P && c->gain[f] > VERDICT_SHARE;
+				c->is_worse[f] = p[nr] < VERDICT_P && c->gain[f] < -VERDICT_SHARE;
+			}
+		}
+		if (!pass)
+			holm(p, nr);
+	}
+	free(p);
+	return 0;
+}
+
+/* a is surely better in something, and b in nothing. */
+static bool dominates(const struct tune_choice *a, const struct tune_choice *b)
+{
+	bool better = false;
+
+	for (int f = 0; f < TUNE_NR; f++) {
+		double x = samples_median(&a->samples[f]), y = samples_median(&b->samples[f]);
+		bool sure = samples_test(&a->samples[f], &b->samples[f], 1) < VERDICT_P && (x < y ? y - x : x - y) > VERDICT_SHARE * y;
+
+		if (sure && x > y)
+			return false;
+		better |= sure;
+	}
+	return better;
+}
+
+static void find_front(struct tune *t)
+{
+	for (size_t i = 1; i < t->nr_choices; i++) {
+		struct tune_choice *c = &t->choices[i];
+
+		c->on_front = c->kept && (c->is_better[0] || c->is_better[1] || c->is_better[2]);
+		for (size_t k = 0; k < t->nr_choices && c->on_front; k++)
+			c->on_front = k == i || !t->choices[k].kept || !dominates(&t->choices[k], c);
+	}
+}
+
+static size_t finalists_for(const struct search *s, uint64_t run_ns)
+{
+	uint64_t spent = elapsed(s), left = s->tune->budget_ns > spent ? s->tune->budget_ns - spent : 0;
+	uint64_t nr = left / (2ull * TUNE_RUNS * (run_ns ? run_ns : 1));
+
+	return nr > TUNE_FINALISTS_MAX ? TUNE_FINALISTS_MAX : nr > 2 ? (size_t)nr - 1 : 1;
+}
+
+/* How long a run takes decides on the rounds: if it is known, it is as it was then. */
+static uint64_t note_duration(struct search *s, uint64_t ns)
+{
+	double known;
+
+	if (memo_get(s->memo, "", s->part, TUNE_NR, 0, &known))
+		return (uint64_t)known;
+	memo_add(s->memo, "", s->part, TUNE_NR, (double)ns);
+	return ns;
+}
+
+static int search(struct search *s)
+{
+	struct tune *t = s->tune;
+	struct trials *whole = s->trials;
+	uint64_t run_ns = clock_monotonic_ns();
+	size_t nr_singles;
+	bool is_short;
+	int err = add_singles(t);
+
+	if (!err)
+		err = run_quick(s, &t->choices[0]);
+	if (!err && t->choices[0].error) {
+		snprintf(t->why, sizeof(t->why), "%s does not get through the replay by itself: %s", t->alloc, t->choices[0].error);
+		return -ECANCELED;
+	}
+	run_ns = note_duration(s, clock_monotonic_ns() - run_ns);
+	is_short = run_ns < SHORT_RUN_NS;
+	nr_singles = t->nr_choices;
+	if (!err)
+		err = play_part(s, whole, 8, is_short, 1, 0.25);
+	if (!err)
+		err = add_pairs(t);
+	if (!err)
+		err = play_part(s, whole, 8, is_short, nr_singles, 0.4);
+	if (!err) {
+		size_t half = count_kept(t) / 2;
+
+		keep_best(t, half > KEPT_MIN ? half : KEPT_MIN);
+		err = play_part(s, whole, 2, is_short, 1, 0.6);
+	}
+	if (err)
+		return err;
+	keep_best(t, finalists_for(s, run_ns));
+	t->nr_finalists = count_kept(t);
+	err = play_final(s);
+	if (!err)
+		err = judge(t);
+	if (!err)
+		find_front(t);
+	return err;
+}
+
+int tune_run(struct tune *t)
+{
+	struct trials whole;
+	struct search s = { .tune = t, .began_ns = clock_monotonic_ns(), .trials = &whole, .part = 1 };
+	int err = trials_open(&whole, t->tape), memo_err;
+
+	if (!err) {
+		s.memo = memo_open(t->tape, t->alloc);
+		err = search(&s);
+		memo_err = memo_close(s.memo);
+		if (memo_err)
+			message_verbose("what was measured is not kept: %s", strerror(-memo_err));
+		if (err && !*t->why)
+			snprintf(t->why, sizeof(t->why), "%s: %s", t->tape, strerror(-err));
+	}
+	trials_close(&whole);
+	t->took_ns = elapsed(&s);
+	return err;
+}
+
+void tune_free(struct tune *t)
+{
+	for (size_t i = 0; i < t->nr_choices; i++) {
+		free(t->choices[i].text);
+		free(t->choices[i].error);
+		for (int f = 0; f < TUNE_NR; f++)
+			samples_free(&t->choices[i].samples[f]);
+	}
+	free(t->choices);
+}
