@@ -37,7 +37,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240 [bisect]=200
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240 [bisect]=300
 	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900)
 full= fidelity=
 
