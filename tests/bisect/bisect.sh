@@ -218,7 +218,7 @@ test_tune_arenas() {
 
 # An allocator that fails where a block of 7777 bytes is asked for while one of 3333 lives: once on the tape.
 test_shrink() {
-	local failing="$HEAPTAPE replay -q \$HEAPTAPE_TAPE --alloc $TMP/planted.so --json --plan-cache off | grep -q '\"kind\":\"crashed\"'"
+	local failing="$HEAPTAPE replay -q \$HEAPTAPE_TAPE --alloc $TMP/planted.so --order strict --json --plan-cache off | grep -q '\"kind\":\"crashed\"'"
 	printf '#define KNOB_PAD 0\n#define KNOB_META 64\n#define KNOB_CRASH 0\n#define KNOB_PLANTED\n' >"$TMP/knobs.h"
 	cp "$ROOT/tests/bisect/small_alloc.c" "$TMP/alloc.c"
 	(cd "$TMP" && $build && mv out.so planted.so)

@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 		if (strcmp(diseases[i].name, argv[1]) != 0)
 			continue;
 		diseases[i].run();
-		pause_ms(100); /* the recorder looks at the resident set now and then */
+		pause_ms(400); /* the recorder looks at the resident set now and then, and so do the tests, when all stands still */
 		_exit(0);      /* nothing is freed at the end */
 	}
 	return 2;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* walk.c - see walk.h: what all walkers share. */
 #include "baseline/walk.h"
+#include "formats/index_map.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REGION_NBYTES (16ull << 20) /* no allocator's heap of a thread is smaller and worth a thought */
+#define REGION_BLOCKS_MIN 256u
 
 static const struct walker *const walkers[] = { &walk_glibc, &walk_jemalloc, &walk_mimalloc };
 
@@ -140,6 +144,84 @@ void walk_again(const struct walk *w, struct walk *again_ret)
 	again_ret->nr = again_ret->room = 0;
 }
 
+/* The later look takes the place of the first `nr` blocks; those behind stay. */
+static int adopt(struct walk *w, const struct walk *again, size_t nr)
+{
+	size_t rest = w->nr - nr;
+	struct walk_block *blocks = malloc((again->nr + rest + 1) * sizeof(*blocks));
+
+	if (!blocks)
+		return walk_fail(w, -ENOMEM, "out of memory");
+	if (again->nr)
+		memcpy(blocks, again->blocks, again->nr * sizeof(*blocks));
+	if (rest)
+		memcpy(blocks + again->nr, w->blocks + nr, rest * sizeof(*blocks));
+	free(w->blocks);
+	w->blocks = blocks;
+	w->nr = again->nr + rest;
+	w->room = w->nr + 1;
+	return 0;
+}
+
+/* Blocks by REGION_NBYTES of address space: of both looks, side by side. */
+struct region_counts {
+	struct index_map of; /* region -> its place */
+	struct { uint32_t nr[2]; } *list;
+	uint32_t nr, room;
+};
+
+static int count_region(struct region_counts *c, uint64_t addr, int look)
+{
+	uint64_t region = addr / REGION_NBYTES;
+	uint32_t at = index_map_find(&c->of, region);
+
+	if (at == INDEX_NONE) {
+		if (c->nr == c->room) {
+			uint32_t room = c->room ? c->room * 2 : 64;
+			void *list = reallocarray(c->list, room, sizeof(*c->list));
+
+			if (!list)
+				return -ENOMEM;
+			c->list = list;
+			c->room = room;
+		}
+		at = c->nr++;
+		memset(&c->list[at], 0, sizeof(c->list[at]));
+		if (index_map_set(&c->of, region, at))
+			return -ENOMEM;
+	}
+	c->list[at].nr[look]++;
+	return 0;
+}
+
+/*
+ * Blocks go and come between two looks, but not most of those in a whole region of the heap: that is a part which one of
+ * the looks did not see. 0, -EAGAIN, -ENOMEM.
+ */
+static int compare_looks(const struct walk *w, const struct walk *again, size_t nr)
+{
+	struct region_counts c = { 0 };
+	int err = index_map_init(&c.of);
+
+	for (size_t i = 0; i < nr && !err; i++)
+		err = count_region(&c, w->blocks[i].addr, 0);
+	for (size_t i = 0; i < again->nr && !err; i++)
+		err = count_region(&c, again->blocks[i].addr, 1);
+	for (uint32_t i = 0; i < c.nr && !err; i++) {
+		uint32_t more = c.list[i].nr[0], less = c.list[i].nr[1];
+
+		if (less > more) {
+			more = c.list[i].nr[1];
+			less = c.list[i].nr[0];
+		}
+		if (more >= REGION_BLOCKS_MIN && less < more / 2)
+			err = -EAGAIN;
+	}
+	index_map_free(&c.of);
+	free(c.list);
+	return err;
+}
+
 int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err)
 {
 	struct runs runs = { 0 };
@@ -147,6 +229,12 @@ int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err)
 
 	if (!err && find_runs(&runs, again->blocks, again->nr))
 		err = walk_fail(again, -ENOMEM, "out of memory");
+	if (!err)
+		err = compare_looks(w, again, nr);
+	if (err == -EAGAIN) {
+		err = adopt(w, again, nr);
+		err = err ? err : walk_fail(again, -EAGAIN, "two looks at its heap do not agree");
+	}
 	for (size_t i = 0; i < w->nr && !err; i++)
 		if (i >= nr || runs_have(&runs, w->blocks[i].addr))
 			w->blocks[kept++] = w->blocks[i];

@@ -452,6 +452,42 @@ static void forget_pass(struct glibc *g)
 	g->nr_heaps = g->tcaches.nr = g->listed.nr = 0;
 }
 
+static bool is_noted(const struct glibc *g, uint64_t heap)
+{
+	for (size_t i = 0; i < g->nr_heaps; i++)
+		if (g->heaps[i].start == heap)
+			return true;
+	return false;
+}
+
+static bool is_arena(const struct glibc *g, uint64_t addr)
+{
+	for (size_t i = 1; i < g->nr_arenas; i++)
+		if (g->arenas[i].addr == addr)
+			return true;
+	return false;
+}
+
+/*
+ * Nothing may be missing without a word: what is mapped where heaps are, and begins with the address of an arena (or of one
+ * in itself), is a heap that has to have been read.
+ */
+static int check_whole(struct walk *w)
+{
+	struct glibc *g = w->state;
+	uint64_t arena;
+
+	for (size_t i = 0; i < g->maps.nr_regions; i++) {
+		uint64_t heap = g->maps.regions[i].start;
+
+		if (heap % g->heap_span || is_noted(g, heap) || memory_read(w->pid, heap, &arena, sizeof(arena)) != sizeof(arena))
+			continue;
+		if (is_arena(g, arena) || (arena > heap && arena < heap + 4096 && arena % 16 == 0))
+			return walk_fail(w, -EAGAIN, "the heap at %#llx was not read", (unsigned long long)heap);
+	}
+	return 0;
+}
+
 /* All arenas, and the lists in front and behind: what is in one of them at any time is free. */
 static int read_arenas(struct walk *w)
 {
@@ -468,7 +504,8 @@ static int read_arenas(struct walk *w)
 		err = glibc_read_lists(w);
 	if (!err && maps_read(w->process->proc_fd, &g->maps))
 		err = walk_fail(w, -ESRCH, "its mappings cannot be read");
-	return err ? err : walk_arenas(w);
+	err = err ? err : walk_arenas(w);
+	return err ? err : check_whole(w);
 }
 
 /*
@@ -509,12 +546,20 @@ static int run(struct walk *w)
 	return err || w->stands ? err : glibc_read_lists(w);
 }
 
+#define LOOKS_MAX 5 /* until one agrees with the one before */
+
 static int finish(struct walk *w)
 {
 	struct glibc *g = w->state;
 
+	int err = -EAGAIN;
+
 	drop_listed(w);
-	return w->differs && !w->stands ? look_again(w, w->nr - g->nr_mapped) : 0;
+	if (!w->differs || w->stands)
+		return 0;
+	for (int look = 0; look < LOOKS_MAX && err == -EAGAIN; look++)
+		err = look_again(w, w->nr - g->nr_mapped);
+	return err;
 }
 
 static int open_glibc(struct walk *w)
