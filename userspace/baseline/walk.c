@@ -67,74 +67,40 @@ void walk_end(struct walk *w)
 
 /* ---- two looks at the same heap ---- */
 
-/* Blocks of a heap, in ascending order. */
-struct run {
-	size_t begin, end;
-};
-
-struct runs {
-	const struct walk_block *blocks;
-	struct run *list;
-	size_t nr, now, at; /* now, at: where the last search ended */
-};
-
-static int by_first(const void *a, const void *b, void *arg)
+static int by_addr(const void *a, const void *b)
 {
-	const struct walk_block *blocks = arg;
-	uint64_t x = blocks[((const struct run *)a)->begin].addr, y = blocks[((const struct run *)b)->begin].addr;
+	uint64_t x = ((const struct walk_block *)a)->addr, y = ((const struct walk_block *)b)->addr;
 
 	return (x > y) - (x < y);
 }
 
-static int find_runs(struct runs *r, struct walk_block *blocks, size_t nr)
+/* Heaps are read in any order, so ascending runs of blocks lie between and around each other. */
+static void sort_blocks(struct walk *w)
 {
-	size_t nr_runs = 1;
-
-	for (size_t i = 1; i < nr; i++)
-		nr_runs += blocks[i].addr < blocks[i - 1].addr;
-	*r = (struct runs){ .blocks = blocks, .list = malloc(nr_runs * sizeof(*r->list)) };
-	if (!r->list)
-		return -ENOMEM;
-	for (size_t i = 0, begin = 0; i < nr; i++)
-		if (i + 1 == nr || blocks[i + 1].addr < blocks[i].addr) {
-			r->list[r->nr++] = (struct run){ begin, i + 1 };
-			begin = i + 1;
-		}
-	qsort_r(r->list, r->nr, sizeof(*r->list), by_first, blocks);
-	return 0;
+	for (size_t i = 1; i < w->nr; i++)
+		if (w->blocks[i].addr < w->blocks[i - 1].addr)
+			return qsort(w->blocks, w->nr, sizeof(*w->blocks), by_addr);
 }
 
-/* The run that addr may lie in: the last one that begins at or below it. */
-static size_t run_of(const struct runs *r, uint64_t addr)
+/* Of blocks in ascending order; near: where the last search ended, mostly just in front of this one. */
+static bool has_block(const struct walk *w, size_t *near, uint64_t addr)
 {
-	size_t low = 0, high = r->nr;
+	size_t low = 0, high = w->nr;
 
+	if (*near < w->nr && w->blocks[*near].addr < addr)
+		low = ++*near;
+	if (low < w->nr && w->blocks[low].addr == addr)
+		return true;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (r->blocks[r->list[mid].begin].addr <= addr)
+		if (w->blocks[mid].addr < addr)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low ? low - 1 : 0;
-}
-
-/* Searched for mostly in ascending order too. */
-static bool runs_have(struct runs *r, uint64_t addr)
-{
-	const struct run *run = &r->list[r->now];
-
-	if (!r->nr)
-		return false;
-	if (r->at <= run->begin || r->at >= run->end || r->blocks[r->at - 1].addr >= addr || r->blocks[run->end - 1].addr < addr) {
-		r->now = run_of(r, addr);
-		run = &r->list[r->now];
-		r->at = run->begin;
-	}
-	while (r->at < run->end && r->blocks[r->at].addr < addr)
-		r->at++;
-	return r->at < run->end && r->blocks[r->at].addr == addr;
+	*near = low;
+	return low < w->nr && w->blocks[low].addr == addr;
 }
 
 void walk_again(const struct walk *w, struct walk *again_ret)
@@ -224,11 +190,9 @@ static int compare_looks(const struct walk *w, const struct walk *again, size_t 
 
 int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err)
 {
-	struct runs runs = { 0 };
-	size_t kept = 0;
+	size_t kept = 0, near = 0;
 
-	if (!err && find_runs(&runs, again->blocks, again->nr))
-		err = walk_fail(again, -ENOMEM, "out of memory");
+	sort_blocks(again);
 	if (!err)
 		err = compare_looks(w, again, nr);
 	if (err == -EAGAIN) {
@@ -236,13 +200,12 @@ int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err)
 		err = err ? err : walk_fail(again, -EAGAIN, "two looks at its heap do not agree");
 	}
 	for (size_t i = 0; i < w->nr && !err; i++)
-		if (i >= nr || runs_have(&runs, w->blocks[i].addr))
+		if (i >= nr || has_block(again, &near, w->blocks[i].addr))
 			w->blocks[kept++] = w->blocks[i];
 	if (err)
 		memcpy(w->why, again->why, sizeof(w->why));
 	else
 		w->nr = kept;
-	free(runs.list);
 	free(again->blocks);
 	again->blocks = NULL;
 	return err;

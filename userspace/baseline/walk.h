@@ -68,9 +68,9 @@ void walk_clear(struct walk *w);
 /* For a second look at the same heap: a walk of the same state that holds nothing yet. */
 void walk_again(const struct walk *w, struct walk *again_ret);
 /*
- * Of w's first nr blocks those stay that the second look (which ended with err) has too; it is freed. Blocks come in
- * ascending runs. err, or -ENOMEM; -EAGAIN: one of the looks lacks a part of the heap; the second has taken the first's
- * place, for a third to be held against it.
+ * Of w's first nr blocks those stay that the second look (which ended with err) has too; it is freed. Each look's blocks
+ * may come in any order. err, or -ENOMEM; -EAGAIN: one of the looks lacks a part of the heap; the second has taken the
+ * first's place, for a third to be held against it.
  */
 int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err);
 /* Closes the walker and frees all. */
