@@ -235,6 +235,31 @@ static void test_order(void)
 	CHECK_STR(list[2].rule, "metadata");
 }
 
+static void test_regions(void)
+{
+	healthy();
+	stacks[0].groups = 1000;
+	stacks[0].grouped = 100000; /* all that it freed, 100 at a time: 99,000 of 300,000 calls */
+	stacks[0].grouped_nbytes = 48 * 100000;
+	stacks[0].grouped_added_nbytes = 16 * 100000;
+	CHECK(find("regions"));
+	CHECK(strstr(find("regions")->title, "100 at a time") && strstr(find("regions")->title, "33 %"));
+	CHECK(strstr(find("regions")->evidence, "1000 groups") && strstr(find("regions")->evidence, "4.69 KiB"));
+	CHECK_EQ(find("regions")->stacks[0], 1);
+	stacks[0].grouped = 90000;
+	CHECK(find("regions"));
+	stacks[0].grouped = 89999; /* of 100,000 deaths: the others die alone */
+	CHECK(!find("regions"));
+	stacks[0].grouped = 100000;
+	stacks[0].groups = 70000;
+	CHECK(find("regions")); /* 30,000 calls saved of 300,000 */
+	stacks[0].groups = 70001;
+	CHECK(!find("regions"));
+	healthy();
+	stacks[0].grouped = stacks[0].groups = 0;
+	CHECK(!find("regions"));
+}
+
 int main(void)
 {
 	test_healthy();
@@ -249,5 +274,6 @@ int main(void)
 	test_calls();
 	test_leak();
 	test_order();
+	test_regions();
 	return check_done();
 }

@@ -17,9 +17,10 @@
 #include "formats/tape.h"
 
 enum {
-	ANALYSIS_POINTS = 200,        /* of the time line */
+	ANALYSIS_POINTS = 200,        /* of the time line, unless told otherwise */
 	ANALYSIS_LIFE_BUCKETS = 24,   /* lifetimes by powers of 4: bucket i holds up to 4^i * 100 ns */
 	ANALYSIS_SIZE_CLASSES = 512,
+	ANALYSIS_GROUP_MIN = 8,       /* objects of a stack that die together are a group (regions.c) */
 };
 #define ANALYSIS_SOON_NS 1000000ull     /* an object that lives shorter is temporary */
 #define ANALYSIS_SILENT_NS 100000000ull /* a thread that made no call for so long is silent */
@@ -28,6 +29,7 @@ struct analysis_opts {
 	uint64_t from_ns, to_ns; /* UINT64_MAX: to the end */
 	uint64_t at_ns;          /* the moment whose live set is told beside the peak's; UINT64_MAX: the end */
 	bool peak;               /* at_ns is the moment with most live bytes */
+	unsigned nr_points;      /* of the time line; 0: ANALYSIS_POINTS */
 	void (*progress)(void *arg, const char *what, uint64_t nr_events);
 	void *progress_arg;
 };
@@ -56,6 +58,8 @@ struct analysis_stack {
 	uint64_t pinned_nbytes;           /* resident pages on which only its objects live, at at_ns */
 	uint64_t pinned_live_nbytes;      /* of its objects on those pages */
 	uint64_t cross, cross_nbytes;     /* freed by another thread */
+	uint64_t groups, grouped, grouped_nbytes; /* runs in which its objects died together, and these */
+	uint64_t grouped_added_nbytes;    /* what a general heap adds to them: headers, rounding */
 	uint32_t lives[ANALYSIS_LIFE_BUCKETS];
 };
 

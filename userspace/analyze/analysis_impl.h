@@ -7,6 +7,8 @@
 #include "formats/heap.h"
 #include "formats/index_map.h"
 
+struct region_run;
+
 struct pass {
 	struct tape_reader *reader;
 	const struct analysis_opts *opts;
@@ -22,6 +24,8 @@ struct pass {
 	uint64_t rss_anon;
 	bool started, halved, looked; /* the looks at from_ns, half way and at_ns were taken */
 	struct analysis_point now;   /* counts since the last point */
+	struct region_run *runs;     /* by the threads' indices */
+	size_t runs_max;
 	size_t point;
 };
 
@@ -34,5 +38,10 @@ struct analysis_size *pass_size(struct pass *p, uint64_t nbytes);
 int pass_look_start(struct pass *p);
 int pass_look_half(struct pass *p);
 int pass_look(struct pass *p);
+
+/* regions.c: of the thread with this index, in the order of its calls; at the end the runs that still go on. 0 or -ENOMEM. */
+int pass_region_birth(struct pass *p, size_t thread);
+int pass_region_death(struct pass *p, size_t thread, const struct heap_object *dead, uint64_t ns);
+int pass_regions_end(struct pass *p);
 
 #endif
