@@ -161,6 +161,9 @@ int tape_writer_names(struct tape_writer *w, uint32_t module, uint64_t place, co
  * tape_writer_names. The same place comes as often as stacks pass it. */
 int tape_writer_each_frame(struct tape_writer *w,
 			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
+/* The same for the frames of one stack, innermost first. */
+int tape_writer_stack_frames(struct tape_writer *w, uint32_t stack,
+			     int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
 /* Adds an event. ev->ns must not be below the last one's (-EINVAL). Writes a block when one is full.
  * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. Under a
  * limit on file sizes the caller ignores SIGXFSZ, or it ends the process before the error can be told. */

@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "message.h"
+#include "record/live_view.h"
 #include "record/session.h"
 #include "report/cost_lines.h"
 
@@ -45,6 +46,7 @@ static const struct command_option options[] = {
 	{ "time-resolution", 0, "us|ns", "of the events' times (default us)" },
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
+	{ "live", 0, NULL, "show on the terminal, once a second, what lives and is called: rates, losses, the call stacks that hold most" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
 	/* Options without a letter are numbered by their rows: this one stands last, and has one. */
 	{ "embed-symbols", 'E', NULL, "write the names of functions, files and lines onto the tape at the end, so that its call\n"
@@ -52,7 +54,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_LIVE, OPT_JSON };
 
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
@@ -205,6 +207,7 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		err = parse_number(cmd, "ready-fd", value, 1 << 20, &n);
 		so->ready_fd = (int)n;
 		break;
+	case OPT_LIVE: so->live = true; break;
 	case OPT_JSON: args->json = true; break;
 	}
 	return err;
@@ -332,6 +335,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 					       .stacks = HT_STACKS_EH, .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
+	const char *why;
 	int option, err;
 
 	while ((option = command_next_option(cmd, &args, argc, argv)) >= 0) {
@@ -351,6 +355,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "--user is for a command, not for a process that runs already");
 	if (ra.session.pid == getpid())
 		return command_usage_error(cmd, "a recorder cannot record itself");
+	if (ra.session.live && !live_view_possible(&why))
+		return command_usage_error(cmd, "--live wants a terminal: %s", why);
 	err = session_run(&ra.session, &res);
 	if (err) {
 		message_error("record: %s", res.error[0] ? res.error : strerror(-err));

@@ -64,7 +64,7 @@ static void make_tape(const char *path, uint32_t *stacks)
 
 		for (uint64_t n = next_random(40); n; n--) {
 			/* Now and then a pause just below and just above the limit, or another thread in between. */
-			ns += next_random(50) ? 1 + next_random(1000) : ANALYSIS_SOON_NS - 1 + next_random(3);
+			ns += next_random(50) ? 1 + next_random(1000) : ANALYSIS_TOGETHER_NS - 1 + next_random(3);
 			put(w, ns, next_random(20) ? tid : 10 + (uint32_t)next_random(THREADS), stacks, is_free);
 		}
 	}
@@ -92,7 +92,7 @@ static void expect(uint32_t tid, uint32_t stack, struct analysis_stack *want)
 
 		if (!is_end && c->tid != tid)
 			continue;
-		if (is_end || !c->is_free || (nr && c->ns - last_ns > ANALYSIS_SOON_NS)) {
+		if (is_end || !c->is_free || (nr && c->ns - last_ns > ANALYSIS_TOGETHER_NS)) {
 			if (nr >= 8) {
 				want->groups++;
 				want->grouped += nr;

@@ -23,6 +23,7 @@ enum {
 	ANALYSIS_GROUP_MIN = 8,       /* objects of a stack that die together are a group (regions.c) */
 };
 #define ANALYSIS_SOON_NS 1000000ull     /* an object that lives shorter is temporary */
+#define ANALYSIS_TOGETHER_NS 10000000ull /* frees of a thread that are no further apart belong together; a busy CPU holds it up for less */
 #define ANALYSIS_SILENT_NS 100000000ull /* a thread that made no call for so long is silent */
 
 struct analysis_opts {

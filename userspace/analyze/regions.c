@@ -2,7 +2,7 @@
 /*
  * regions.c - objects of one call stack that die together: what an arena, freed as a whole, would serve as well.
  *
- * A run is what one thread frees with no allocation and no pause of ANALYSIS_SOON_NS between: the end of a request, a tree
+ * A run is what one thread frees with no allocation and no pause of ANALYSIS_TOGETHER_NS between: the end of a request, a tree
  * torn down. Within it the objects of a stack are a group if they are enough. Memory: RUN_STACKS rows a thread; the stacks of
  * a run beyond these are in no group.
  */
@@ -87,7 +87,7 @@ int pass_region_death(struct pass *p, size_t thread, const struct heap_object *d
 
 	if (!run)
 		return -ENOMEM;
-	if (run->nr && ns - run->last_ns > ANALYSIS_SOON_NS) {
+	if (run->nr && ns - run->last_ns > ANALYSIS_TOGETHER_NS) {
 		err = end_run(p, run);
 		if (err)
 			return err;

@@ -32,6 +32,8 @@ struct ledger_opts {
 	struct ledger_site (*site)(void *arg, unsigned site_nr);
 	/* Stack number of the tape for one of the kernel's; NULL: there are no stacks. */
 	uint32_t (*stack)(void *arg, uint32_t id);
+	/* Told of each event that changes the live set; may be NULL. -errno ends the recording. */
+	int (*changed)(void *arg, const struct tape_event *ev, const struct heap_change *change);
 	void *arg;
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the start mark: 0 on the tape. Earlier records are dropped. */
 	uint64_t page_size;

@@ -50,6 +50,8 @@ int ledger_take_exec(struct ledger *l, const struct ht_ev_thread *e)
 	err = tape_writer_string(l->opts.writer, name, &id);
 	if (!err)
 		err = heap_apply(l->heap, &ev, NULL);
+	if (!err && l->opts.changed)
+		err = l->opts.changed(l->opts.arg, &ev, &(struct heap_change){ 0 });
 	if (err)
 		return err;
 	cover_free(l->cover);

@@ -45,6 +45,7 @@ int session_sample_rss(struct session *s, uint64_t at_ns)
 	r.anon = resident.anon;
 	r.file = resident.file;
 	r.shmem = resident.shmem;
+	s->rss_anon = resident.anon;
 	watch_rss(s, r.anon + r.file + r.shmem);
 	return drain_insert(s->drain, &r.h, sizeof(r));
 }
@@ -158,6 +159,19 @@ int session_sample_due(struct session *s, uint64_t now_ns)
 	return err ? session_fail(s, err, "out of memory") : 0;
 }
 
+double session_cost_ns(const struct session *s)
+{
+	uint64_t traps[HT_TRAP_NR], timed = s->counted.timed - s->timed_before;
+	double program_ns = timed ? (double)(s->counted.timed_ns - s->timed_ns_before) / (double)timed : 0;
+
+	for (int t = 0; t < HT_TRAP_NR; t++) {
+		traps[t] = s->counted.traps[t] - s->traps_before[t];
+		if (traps[t] && t != HT_TRAP_SHARED && !s->res->costs.ns[t])
+			return -1;
+	}
+	return trap_real_cost_ns(&s->res->costs, traps, program_ns);
+}
+
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
@@ -169,6 +183,7 @@ static int do_periodic(struct session *s)
 	err = session_sample_due(s, now);
 	if (err)
 		return err;
+	session_live_step(s, now);
 	if (now >= s->next_flush_ns) {
 		struct ledger_totals totals;
 		char count[HUMAN_MAX], nbytes[HUMAN_MAX];

@@ -225,7 +225,7 @@ static int print_regions(const struct report *r, FILE *out)
 		if (a->stacks[i].groups)
 			order[nr++] = &a->stacks[i];
 	qsort(order, nr, sizeof(*order), by_grouped);
-	fprintf(out, "\nObjects that die together: freed by one thread with no allocation and no millisecond between.\n");
+	fprintf(out, "\nObjects that die together: freed by one thread with no allocation and no 10 ms between.\n");
 	fprintf(out, "%8s %8s %8s %9s %10s %8s  %s\n", "groups", "objects", "of freed", "in a group", "its bytes", "overhead", "by (innermost first)");
 	for (size_t i = 0; i < nr && i < r->top; i++) {
 		const struct analysis_stack *s = order[i];
