@@ -113,7 +113,7 @@ struct tape_allocator {
 
 struct tape_frame {
 	uint32_t module; /* string number of "BUILDID path" */
-	uint64_t offset; /* file offset of the return address (or of the probed instruction for frame 0) */
+	uint64_t offset; /* file offset of the return address; frame 0: of the allocator's function (see TAPE.md) */
 };
 
 /* What a frame is looked up by: a return address stands behind its call, maybe in the next line or function already. */
