@@ -71,7 +71,14 @@ enum tape_flag {
 enum tape_by { TAPE_BY_UNKNOWN, TAPE_BY_ALLOCATOR, TAPE_BY_PROGRAM, TAPE_BY_LOADER };
 enum tape_loss { TAPE_LOSS_RING_FULL, TAPE_LOSS_STASH_FULL, TAPE_LOSS_MAP_FULL, TAPE_LOSS_STACK, TAPE_LOSS_CALL_CUT,
 		 TAPE_LOSS_PLAN, TAPE_LOSS_NR };
-enum tape_mark { TAPE_MARK_START, TAPE_MARK_END };
+enum tape_mark {
+	TAPE_MARK_START,
+	TAPE_MARK_END,
+	TAPE_MARK_NO_FREE_STACKS, /* frees carry no stack from here on */
+	TAPE_MARK_THINNED,        /* of the sites with most calls one in 16 carries a stack from here on */
+	TAPE_MARK_DETACHED,       /* the recording ended since it cost too much */
+	TAPE_MARK_NR,
+};
 enum tape_counter { TAPE_COUNT_NESTED, TAPE_COUNT_NR };
 
 #define TAPE_NO_STACK 0u /* stack numbers start at 1 */
@@ -102,6 +109,7 @@ bool tape_kind_is_alloc(unsigned kind);
 /* "malloc", "mmap" ...; NULL for a value that no version knows. Static storage. */
 const char *tape_kind_name(unsigned kind);
 const char *tape_loss_name(unsigned loss);
+const char *tape_mark_name(unsigned mark);
 const char *tape_by_name(unsigned by);
 
 /* An allocator found in the target. Numbers are dense from 0 in order of tape_writer_allocator(). */

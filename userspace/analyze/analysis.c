@@ -316,6 +316,10 @@ static int take_event(struct pass *p, const struct tape_event *ev)
 	case TAPE_THREAD_EXIT: return take_thread(p, ev);
 	case TAPE_RSS: p->rss_anon = ev->addr; return 0;
 	case TAPE_LOST: take_loss(p->a, ev); return 0;
+	case TAPE_MARK:
+		if (ev->arg == TAPE_MARK_THINNED && p->a->thinned_ns == UINT64_MAX)
+			p->a->thinned_ns = ev->ns;
+		return 0;
 	case TAPE_FAULT: return p->faults_need_write && !(ev->flags & TAPE_WRITE) ? 0 : pages_event(p->pages, ev);
 	case TAPE_EXEC: {
 		int err = heap_apply(p->heap, ev, NULL);
@@ -488,7 +492,7 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX };
 	int err;
 
-	*a = (struct analysis){ .rss_anon = UINT64_MAX };
+	*a = (struct analysis){ .rss_anon = UINT64_MAX, .thinned_ns = UINT64_MAX };
 	p.sizes = calloc(ANALYSIS_SIZE_CLASSES, sizeof(*p.sizes));
 	p.heap = heap_new();
 	err = p.sizes && p.heap ? 0 : -ENOMEM;

@@ -98,6 +98,7 @@ struct analysis {
 	uint64_t rss_anon;                    /* the kernel's figure at at_ns, UINT64_MAX: not on the tape */
 	uint64_t start_rss_anon;              /* when recording began; 0: unknown */
 	uint8_t allocator;                    /* number of the one that made most calls, TAPE_NO_ALLOC: none */
+	uint64_t thinned_ns;                  /* from here on few calls of the busiest sites carry a stack; UINT64_MAX: all do */
 	bool from_exec, has_pages;            /* has_pages: the tape has page faults, so that the split means something */
 	struct pages_split split;             /* at at_ns */
 	uint64_t recycled_nbytes;             /* born bytes of objects of 128 KiB and more: churn of large blocks */

@@ -105,6 +105,24 @@ static void rule_losses(struct rules *r)
 		 a->lost, calls, (double)a->lost_first_ns / 1e9, (double)a->lost_last_ns / 1e9);
 }
 
+/* What is told by stack is a sample from there on. */
+static void rule_thinned(struct rules *r)
+{
+	const struct analysis *a = r->a;
+	struct finding *f;
+
+	if (a->thinned_ns == UINT64_MAX)
+		return;
+	f = add(r, "thinned-stacks", UINT64_MAX, "Record again with a higher --max-cost, or for a shorter time, where call stacks matter.");
+	if (!f)
+		return;
+	snprintf(f->title, sizeof(f->title), "from %.1f s on most calls have no stack: what is told by call stack is too small",
+		 (double)a->thinned_ns / 1e9);
+	snprintf(f->evidence, sizeof(f->evidence),
+		 "Recording cost more than --max-cost: at the busiest sites one call in 16 carries its stack, the others stand under [no stack]. Sums, "
+		 "sizes, threads and pages are whole.");
+}
+
 /* ---- threads ---- */
 
 /*
@@ -466,6 +484,7 @@ size_t findings_make(const struct analysis *a, const struct finding_facts *facts
 
 	r.heap_nbytes = a->has_pages && a->split.resident > a->live_nbytes ? a->split.resident : a->live_nbytes;
 	rule_losses(&r);
+	rule_thinned(&r);
 	rule_sleeping_owner(&r);
 	rule_idle_thread(&r);
 	rule_large_churn(&r);

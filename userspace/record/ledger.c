@@ -580,6 +580,7 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 	case LEDGER_RSS: return ledger_take_rss(l, record);
 	case LEDGER_LOST: return ledger_take_lost(l, record);
 	case LEDGER_NESTED: return ledger_take_nested(l, record);
+	case LEDGER_MARK: return ledger_take_mark(l, record);
 	case LEDGER_SUSPEND: return ledger_take_suspend(l, record);
 	default: return -EBADMSG;
 	}

@@ -41,7 +41,7 @@ struct ledger_opts {
 };
 
 /* Records of the recorder's own, beside those of events.h. */
-enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83 };
+enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83, LEDGER_MARK = 0x84 };
 
 struct ledger_rss {
 	struct ht_ev_head h;
@@ -67,6 +67,12 @@ struct ledger_nested {
 struct ledger_suspend {
 	struct ht_ev_head h;
 	uint64_t slept_ns;
+};
+
+/* The recorder gives something up. */
+struct ledger_mark {
+	struct ht_ev_head h;
+	uint64_t mark; /* enum tape_mark */
 };
 
 struct ledger_totals {

@@ -128,3 +128,11 @@ int ledger_take_suspend(struct ledger *l, const struct ledger_suspend *r)
 	ev.size = r->slept_ns;
 	return ledger_add(l, &ev);
 }
+
+int ledger_take_mark(struct ledger *l, const struct ledger_mark *r)
+{
+	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_MARK);
+
+	ev.arg = r->mark;
+	return ledger_add(l, &ev);
+}

@@ -284,6 +284,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "start.rss_file", resident.file);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_shmem", resident.shmem);
+	if (!err && s->opts->max_cost > 0)
+		err = tape_writer_meta_u64(s->writer, "record.max_cost", (uint64_t)(100 * s->opts->max_cost + 0.5));
 	if (!err && s->opts->ring.nbytes)
 		err = tape_writer_meta_u64(s->writer, "ring.nbytes", s->opts->ring.nbytes);
 	return err ? session_fail_tape(s, err) : 0;
@@ -318,6 +320,7 @@ static int mark_start(struct session *s)
 	if (err)
 		return session_fail_tape(s, err);
 	ledger_start(s->ledger, s->start_ns);
+	session_brake_start(s);
 	err = process_each_thread(&s->process, note_thread, s);
 	if (err && err != -ESRCH)
 		return session_fail(s, err, "the threads of pid %d cannot be listed: %s", s->process.pid, strerror(-err));
@@ -338,7 +341,7 @@ static void say_ready(struct session *s)
 static const char *session_end_name(enum session_end end)
 {
 	static const char *const names[] = { [SESSION_TARGET_EXITED] = "exit", [SESSION_TARGET_OOM] = "oom",
-					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal" };
+					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal", [SESSION_COST] = "cost" };
 
 	return names[end];
 }
@@ -515,7 +518,7 @@ static int begin(struct session *s)
 		err = open_kernel(s);
 	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs))
 		message_warn("the cost of a trap could not be measured; the tape does not say it");
-	if (!err && s->opts->live)
+	if (!err && (s->opts->live || s->opts->max_cost > 0))
 		calibrate_others(s); /* what is shown while it records cannot wait for the end */
 	if (!err)
 		err = open_stream(s);

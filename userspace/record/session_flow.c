@@ -110,6 +110,7 @@ int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h
 		return 0;
 	else
 		err = ledger_take(s->ledger, cpu, h);
+	session_brake_count(s, h);
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -184,6 +185,9 @@ static int do_periodic(struct session *s)
 	if (err)
 		return err;
 	session_live_step(s, now);
+	err = session_brake_step(s, now);
+	if (err)
+		return err;
 	if (now >= s->next_flush_ns) {
 		struct ledger_totals totals;
 		char count[HUMAN_MAX], nbytes[HUMAN_MAX];
@@ -305,6 +309,10 @@ int session_record_until_end(struct session *s)
 		}
 		if (!err)
 			err = do_periodic(s);
+		if (!err && s->too_dear) {
+			s->res->end = SESSION_COST;
+			return 0;
+		}
 		if (!err)
 			err = session_drain(s, &nbytes);
 		if (!err)
