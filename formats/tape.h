@@ -227,6 +227,9 @@ bool tape_reader_meta_at(const struct tape_reader *r, size_t i, const char **key
 int tape_reader_next(struct tape_reader *r, struct tape_event *ev);
 /* All events of one block at once: *evs_ret is valid until the next call. Returns their number, 0 at the end, -errno. */
 long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs_ret);
+/* Passes over all events to the end: facts, dictionaries and whether the tape has an end are known as if it had been read, for
+ * the price of some reads. 0 or -errno. */
+int tape_reader_skim(struct tape_reader *r);
 /* Back to where reading began. */
 int tape_reader_rewind(struct tape_reader *r);
 /*
