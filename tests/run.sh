@@ -16,6 +16,7 @@
 #   limits      rights, bad input, bystanders
 #   replay      the player under real and under broken allocators
 #   bisect      check, bisect, tune: libraries, commits and settings that take more or less, told apart from noise; shrink
+#   slurm       the same played by a Slurm of the test's own
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   report      what heaptape report finds in sick and in healthy programs, and its figures against the kernel's
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
@@ -37,7 +38,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240 [bisect]=300
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240 [bisect]=300 [slurm]=120
 	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900)
 full= fidelity=
 
@@ -121,6 +122,7 @@ word_baseline() { bash "$ROOT/tests/live/baseline.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_replay() { bash "$ROOT/tests/replay/replay.sh"; }
+word_slurm() { bash "$ROOT/tests/replay/slurm.sh"; }
 word_bisect() { bash "$ROOT/tests/bisect/bisect.sh"; }
 word_fidelity() {
 	[ -n "$fidelity" ] || "$ROOT/tests/setup.sh" bench || return 1
@@ -145,11 +147,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short
-	words=(unit golden truth stacks survive baseline ring limits replay bisect fidelity report export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
-	export TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600 SHRINK_EVENTS=1000000
-	words=(unit golden truth stacks survive baseline ring limits replay bisect fidelity report export docs warnings sanitizers fuzz)
+	export HEAPTAPE_TEST_FULL=1 TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600 SHRINK_EVENTS=1000000
+	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

@@ -15,15 +15,21 @@
 #include "cache_dir.h"
 #include "command.h"
 #include "message.h"
+#include "out_file.h"
 
 enum { EXIT_ALIKE = 3, EXIT_OPEN = 4 };
+
+#define BUILD_TIMEOUT_NS 1800000000000ull
+#define BUILDS_NBYTES_MAX (2ull << 30) /* of kept builds; those not used for longest go first */
 
 struct bisect_args {
 	const char *path;
 	struct git_opts git;
 	char repo[PATH_MAX], lib[PATH_MAX];
 	const char *lib_text;
-	bool candidates, json;
+	bool candidates, json, overwrite;
+	const char *page; /* HTML; NULL: none */
+	int page_fd;
 	char **rest;
 	size_t nr_rest;
 	struct bisect bisect;
@@ -51,6 +57,12 @@ static int take_option(struct bisect_args *a, const struct command *cmd, int opt
 	case '1': a->git.first_parent = true; break;
 	case 'c': a->candidates = true; break;
 	case 'j': a->json = true; break;
+	case 'o': a->page = value; break;
+	case 'f': a->overwrite = true; break;
+	case 't':
+		if (parse_duration_ns(value, &a->git.build_timeout_ns) || !a->git.build_timeout_ns)
+			return command_usage_error(cmd, "--build-timeout wants a time such as 10m, not '%s'", value) + 1;
+		break;
 	case 'J':
 	case 'X': return executor_take(&a->executor, cmd, option, value) ? EXIT_USAGE + 1 : 0;
 	case 'm':
@@ -179,6 +191,8 @@ static int make_folders(struct bisect_args *a, uint64_t key)
 	if (!err)
 		err = make_dir(a->builds);
 	snprintf(a->state, sizeof(a->state), "%s/state.json", a->folder);
+	if (!err)
+		trim_folder(a->builds, BUILDS_NBYTES_MAX);
 	a->bisect.state_path = a->state;
 	a->git.builds = a->builds;
 	return err;
@@ -226,6 +240,21 @@ static int drop_root(const struct bisect_args *a, const struct trials *t)
 	return err < 0 ? err : 0;
 }
 
+static void write_page(const struct bisect_args *a)
+{
+	FILE *out = fdopen(dup(a->page_fd), "w");
+	int err = out ? 0 : -errno;
+
+	if (out)
+		bisect_html(&a->bisect, out);
+	if (out && (ferror(out) | fclose(out)))
+		err = errno ? -errno : -EIO;
+	if (err)
+		message_error("%s: cannot write: %s", a->page, strerror(-err));
+	else
+		message_info("the page is %s", a->page);
+}
+
 static int tell(const struct bisect_args *a, int err)
 {
 	const struct bisect *b = &a->bisect;
@@ -239,6 +268,8 @@ static int tell(const struct bisect_args *a, int err)
 		message_error("%s", *b->why ? b->why : strerror(-err));
 		return EXIT_FAILED;
 	}
+	if (a->page)
+		write_page(a);
 	if (!a->json) {
 		bisect_print(b, stdout);
 	} else {
@@ -276,7 +307,7 @@ static int search(struct bisect_args *a)
 
 static int bisect_main(const struct command *cmd, int argc, char **argv)
 {
-	struct bisect_args a = { .lock_fd = -1 };
+	struct bisect_args a = { .lock_fd = -1, .page_fd = -1, .git.build_timeout_ns = BUILD_TIMEOUT_NS };
 	struct trials t;
 	uint64_t key;
 	int status = parse_args(&a, cmd, argc, argv), err;
@@ -289,6 +320,10 @@ static int bisect_main(const struct command *cmd, int argc, char **argv)
 	}
 	if (a.git.repo)
 		a.git.repo = a.repo;
+	/* Before the work, so that a name that cannot be is told at once; and as who calls. */
+	a.page_fd = a.page ? out_file_open(a.page, a.path, a.overwrite) : -1;
+	if (a.page && a.page_fd < 0)
+		return EXIT_FAILED;
 	a.bisect.trials = &t;
 	a.bisect.executor = &a.executor;
 	status = EXIT_FAILED;
@@ -302,6 +337,10 @@ static int bisect_main(const struct command *cmd, int argc, char **argv)
 		else
 			status = search(&a);
 	}
+	if (a.page && status == EXIT_FAILED && !a.overwrite)
+		unlink(a.page); /* it would stand in the way of the next try */
+	if (a.page_fd >= 0)
+		close(a.page_fd);
 	if (a.lock_fd >= 0)
 		close(a.lock_fd);
 	trials_close(&t);
@@ -337,8 +376,11 @@ const struct command cmd_bisect = {
 		  "status than 0 skips." },
 		{ "candidates", 'c', NULL, "The operands behind FILE are libraries in order, the first good, the last bad; no git." },
 		{ "first-parent", '1', NULL, "As git bisect does: of merges, only the merge itself is a step." },
+		{ "build-timeout", 't', "T", "A build that takes longer is ended, and its revision skipped (default 30m)." },
 		{ "keep", 'k', NULL, "Leave the worktree." },
 		EXECUTOR_OPTION_ROWS,
+		{ "output", 'o', "FILE.html", "Write the result as a page too: a chart of every run, the table, what grew." },
+		{ "force", 'f', NULL, "Overwrite FILE.html." },
 		{ "json", 'j', NULL, "Print the result as JSON." },
 		{ 0 },
 	},

@@ -82,12 +82,21 @@ test_bisect() {
 	repo=$TMP/repo
 	check "a repository with a history" bash "$ROOT/tests/bisect/make_repo.sh" "$repo" "$ROOT/tests/bisect/small_alloc.c"
 	picture >"$TMP/before" 2>/dev/null
-	bisect --good v1 --bad v40 --metric holes
+	rm -f "$TMP/page.html"
+	bisect --good v1 --bad v56 --metric holes -o "$TMP/page.html"
 	ended "bisect: holes" 0
 	is "are of the commit that pads blocks" "d['first_bad']['id'] == '$(commit_of v27)' and 'The body of v27' in d['first_bad']['message']"
 	is "what does not build is skipped, with the reason" 'any(r["side"] == "skip" and "unfinished" in r["reason"] for r in d["revisions"])'
 	is "the comparison shows what grew" '(lambda f: f["split_after"]["end"]["holes"] > 1.1 * f["split_before"]["end"]["holes"] and f["split_after"]["end"]["requested"] == f["split_before"]["end"]["requested"])(d["first_bad"])'
-	is "the way is told in order" "[r['id'] for r in d['revisions']][0] == '$(commit_of v1)' and [r['id'] for r in d['revisions']][-1] == '$(commit_of v40)'"
+	is "the way is told in order" "[r['id'] for r in d['revisions']][0] == '$(commit_of v1)' and [r['id'] for r in d['revisions']][-1] == '$(commit_of v56)'"
+	check "the page has every run, the first bad one, and what grew" /usr/bin/python3 -c "
+import json, re
+d, page = json.load(open('$TMP/out')), open('$TMP/page.html', encoding='utf-8').read()
+assert page.count('<circle') == sum(len(r['runs']) for r in d['revisions']), page.count('<circle')
+assert '<tr class=\"first\"><td><code>' + d['first_bad']['id'] in page and 'The body of v27' in page
+assert 'at the end, first bad' in page and '<script' not in page and 'http' not in page"
+	bisect --good v26 --bad v27 -o "$TMP/page.html"
+	ended "a page that is there stays" 1 "-f"
 	bisect --good v11 --bad v18 --metric metadata
 	ended "bisect: metadata" 0
 	is "is of another commit" "d['first_bad']['id'] == '$(commit_of v13)'"
@@ -143,6 +152,31 @@ test_killed() {
 	check "nothing is left in the repository" diff "$TMP/before" "$TMP/after"
 }
 
+# A build that hangs is ended with all that it started, and its revision is skipped.
+test_build_timeout() {
+	local slow="if grep -q 'version 26' doc/version; then sleep 1000 & wait; fi; $build" begin=$SECONDS
+	bisect --good v24 --bad v27 --build "$slow" --build-timeout 2s
+	is "bisect: a build that hangs is skipped, and told" "any('does not build within' in r.get('reason', '') for r in d['revisions'])"
+	check "bisect: and does not hold it up" [ $((SECONDS - begin)) -lt 60 ]
+}
+
+# A title that would be a program in a page.
+test_hostile_title() {
+	local page=$TMP/hostile.html
+	git -C "$repo" commit -q --allow-empty -m '<script>alert(1)</script> & "it"'
+	git -C "$repo" tag hostile
+	bisect --good v26 --bad hostile -o "$page"
+	check "bisect: names are escaped in the page" /usr/bin/python3 -c "
+page = open('$page', encoding='utf-8').read()
+assert '<script' not in page and '&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;it&quot;' in page"
+}
+
+# Runs at once find the same.
+test_jobs() {
+	bisect --good v1 --bad v40 --metric metadata --jobs "$(nproc)"
+	is "bisect: --jobs finds the same commit" "d['first_bad']['id'] == '$(commit_of v13)'"
+}
+
 test_candidates() {
 	local libs=() i
 	for i in 0 1 2 3 4 5; do
@@ -158,6 +192,8 @@ test_candidates() {
 		run bisect "$TMP/single.tape" --candidates glibc,MALLOC_TOP_PAD_=0 glibc "$(library mimalloc)" --json
 		is "bisect: installed allocators in order" 'd["first_bad"]["id"].startswith("/") and d["first_bad"]["before"] == "glibc"'
 	fi
+	run bisect "$TMP/single.tape" --candidates glibc glibc,GLIBC_TUNABLES=glibc.malloc.tcache_count=0 --metric holes --json
+	ended "bisect: glibc with and without its thread cache" 0
 	run bisect "$TMP/single.tape" --candidates "${libs[0]}" "${libs[2]}" "${libs[5]}" --json
 	ended "bisect: where only a failing one stands between" 4
 	is "it says that it is one of them" 'len(d["candidates"]) == 2'
@@ -245,6 +281,9 @@ test_shrink() {
 test_bisect
 test_noise
 test_killed
+test_build_timeout
+test_hostile_title
+test_jobs
 test_candidates
 test_somebody
 test_tune

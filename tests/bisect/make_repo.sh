@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# make_repo.sh DIR SOURCE - a repository of small_alloc.c with a history: 40 commits on the line and two merged branches.
+# make_repo.sh DIR SOURCE - a repository of small_alloc.c with a history of 60 commits: 56 on the line and two merged branches of two.
 # v13 worsens metadata, v27 worsens holes; v20 and v21 do not build; v29 to v31 crash.
-# Tags v1 to v40 name the commits of the line.
+# Tags v1 to v56 name the commits of the line.
 set -eu
 dir=$1 source=$2
 git init -q -b trunk "$dir"
@@ -21,7 +21,7 @@ commit() { # TITLE
 
 mkdir doc
 cp "$source" alloc.c
-for i in $(seq 40); do
+for i in $(seq 56); do
 	case $i in
 	13) meta=20000 ;;
 	27) pad=48 ;;

@@ -60,6 +60,8 @@ struct revision *bisect_add(struct bisect *b, const char *id);
 
 /* bisect_report.c */
 void bisect_print(const struct bisect *b, FILE *out);
+/* bisect_html.c: one page, with a chart. */
+void bisect_html(const struct bisect *b, FILE *out);
 char *bisect_json(const struct bisect *b); /* to be freed, NULL: no memory */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* child.c - see child.h. */
 #include "bisect/child.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_NO_PROGRAM 127
@@ -24,6 +26,8 @@ static _Noreturn void become(const struct child *c, int out_fd)
 	int null = open("/dev/null", O_RDWR);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing of it outlives us */
+	if (c->timeout_ns)
+		setpgid(0, 0); /* so that all of it can be ended */
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0 ||
 	    dup2(c->drop_errors ? null : out_fd, STDERR_FILENO) < 0 || (c->dir && chdir(c->dir)))
 		_exit(EXIT_NO_PROGRAM);
@@ -54,13 +58,34 @@ static int read_all(struct child *c, int fd)
 	return 0;
 }
 
-static int wait_for(pid_t pid)
+/* Ends a process that takes too long, and its children. A signal that is for us is for them too: they have a group of their own. */
+static int wait_limited(pid_t pid, uint64_t timeout_ns, int *status, bool *late)
 {
-	int status;
+	uint64_t end = clock_monotonic_ns() + timeout_ns;
+	pid_t got;
 
-	while (waitpid(pid, &status, 0) < 0)
+	setpgid(pid, pid); /* whichever of us comes first */
+	while (!(got = waitpid(pid, status, WNOHANG)) && clock_monotonic_ns() < end && !child_stopped())
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	if (got)
+		return got < 0 ? -errno : 0;
+	*late = !child_stopped();
+	kill(-pid, SIGKILL);
+	return waitpid(pid, status, 0) < 0 ? -errno : 0;
+}
+
+static int wait_for(const struct child *c, pid_t pid)
+{
+	bool late = false;
+	int status, err = c->timeout_ns ? wait_limited(pid, c->timeout_ns, &status, &late) : 0;
+
+	if (err)
+		return err;
+	while (!c->timeout_ns && waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
+	if (late)
+		return CHILD_TIMED_OUT;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -86,7 +111,7 @@ int child_run(struct child *c)
 		err = read_all(c, fds[0]);
 	if (fds[0] >= 0)
 		close(fds[0]);
-	status = pid > 0 ? wait_for(pid) : err;
+	status = pid > 0 ? wait_for(c, pid) : err;
 	return err ? err : status;
 }
 

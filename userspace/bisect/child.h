@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+enum { CHILD_TIMED_OUT = 124 }; /* as of timeout(1) */
 
 struct child {
 	const char *const *argv; /* NULL at the end; argv[0] is looked for in PATH */
@@ -13,6 +16,7 @@ struct child {
 	char *output;            /* of the last run: its stdout (its stderr too, unless quiet_errors), NUL ended; to be freed */
 	size_t output_nbytes;
 	int drop_errors;         /* stderr goes nowhere */
+	uint64_t timeout_ns;     /* 0: none; else it and all that it started is killed then, and the status is CHILD_TIMED_OUT. With a log only. */
 };
 
 /* The exit status, 128 + the signal that ended it, or -errno if it could not be started (127: no such program). */

@@ -18,6 +18,7 @@
 #include <xxhash.h>
 
 #include "bisect/child.h"
+#include "message.h"
 #include "bisect/line.h"
 
 #define GIT_WORDS_MAX 24
@@ -207,8 +208,8 @@ static int prepare(struct git_line *g, const char *id)
 {
 	const struct git_opts *o = g->opts;
 	const char *argv[] = { "/bin/sh", "-c", o->build, NULL };
-	char log[PATH_MAX + 16], line[512];
-	struct child c = { .argv = argv, .dir = g->tree, .log = log };
+	char log[PATH_MAX + 16], line[512], took[HUMAN_MAX];
+	struct child c = { .argv = argv, .dir = g->tree, .log = log, .timeout_ns = o->build_timeout_ns };
 	int status;
 
 	if (g->ready && !strcmp(g->ready, id))
@@ -222,6 +223,10 @@ static int prepare(struct git_line *g, const char *id)
 	status = o->build ? child_run(&c) : 0;
 	if (status < 0)
 		return status;
+	if (status == CHILD_TIMED_OUT && o->build_timeout_ns) {
+		snprintf(g->line.why, sizeof(g->line.why), "does not build within %s (--build-timeout)", human_ns(took, o->build_timeout_ns));
+		return -ECANCELED;
+	}
 	if (status) {
 		snprintf(g->line.why, sizeof(g->line.why), "does not build (status %d): %s", status,
 			 log_reason(log, line, sizeof(line)));

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum line_state { LINE_NEXT, LINE_FOUND, LINE_OPEN };
 enum line_word { LINE_GOOD, LINE_BAD, LINE_SKIP };
@@ -59,6 +60,7 @@ struct git_opts {
 	char *const *paths; /* that commits must touch */
 	size_t nr_paths;
 	const char *folder; /* private, for the worktree */
+	uint64_t build_timeout_ns; /* 0: none */
 	const char *builds; /* what was built, by tree and command; NULL: nothing is kept */
 };
 /*

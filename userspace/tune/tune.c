@@ -104,6 +104,7 @@ static bool recall(struct search *s, const struct tune_choice *c, int from, int 
 /* A run of one choice, and its figures. */
 struct want {
 	struct tune_choice *choice;
+	size_t run;
 	double values[TUNE_NR];
 	bool known;
 	struct tested tested;
@@ -173,17 +174,17 @@ static int play_wanted(struct search *s, struct want *list, size_t nr, int from,
 	return err;
 }
 
-/* Figures `from` up to `to`, of the run number `run`, of each of these choices. */
-static int run_figures(struct search *s, struct want *list, size_t nr, int from, int to, size_t run)
+/* Figures `from` up to `to` of each of these. */
+static int run_figures(struct search *s, struct want *list, size_t nr, int from, int to)
 {
 	for (size_t i = 0; i < nr; i++)
-		list[i].known = recall(s, list[i].choice, from, to, run, list[i].values);
+		list[i].known = !list[i].choice->kept || recall(s, list[i].choice, from, to, list[i].run, list[i].values);
 	return play_wanted(s, list, nr, from, to);
 }
 
 static int run_quick(struct search *s, struct want *list, size_t nr)
 {
-	int err = run_figures(s, list, nr, TUNE_RESIDENT, TUNE_P99, 0);
+	int err = run_figures(s, list, nr, TUNE_RESIDENT, TUNE_P99);
 
 	for (size_t i = 0; i < nr; i++) {
 		list[i].choice->quick[TUNE_RESIDENT] = list[i].values[TUNE_RESIDENT];
@@ -328,27 +329,35 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 	return err;
 }
 
+/* These runs at once, or one after the other. */
+static int play_final_runs(struct search *s, struct want *list, size_t nr, int from, int to)
+{
+	size_t batch = batch_of(s);
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i += batch)
+		err = run_figures(s, &list[i], nr - i < batch ? nr - i : batch, from, to);
+	for (size_t i = 0; i < nr && !err; i++)
+		for (int f = from; f < to && !err && !list[i].choice->error; f++)
+			err = samples_add(&list[i].choice->samples[f], list[i].values[f]);
+	return err;
+}
+
 /* Finalists in turns, so that a machine that slows down slows all of them. */
 static int play_final(struct search *s)
 {
 	struct tune *t = s->tune;
-	struct want *list = calloc(t->nr_choices, sizeof(*list));
+	struct want *list = calloc(t->nr_choices * TUNE_RUNS, sizeof(*list));
 	int err = list ? 0 : -ENOMEM;
 
-	for (unsigned round = 0; round < 2 * TUNE_RUNS && !err; round++) {
-		int from = round % 2 ? TUNE_P99 : TUNE_RESIDENT, to = round % 2 ? TUNE_NR : TUNE_P99;
+	for (int pass = 0; pass < 2 && !err; pass++) {
 		size_t nr = 0;
 
-		for (size_t i = 0; i < t->nr_choices; i++)
-			if (t->choices[i].kept)
-				list[nr++] = (struct want){ .choice = &t->choices[i] };
-		if (batch_of(s) > 1)
-			err = run_figures(s, list, nr, from, to, round / 2);
-		for (size_t i = 0; i < nr && batch_of(s) == 1 && !err; i++)
-			err = run_figures(s, &list[i], 1, from, to, round / 2);
-		for (size_t i = 0; i < nr && !err; i++)
-			for (int f = from; f < to && !err && !list[i].choice->error; f++)
-				err = samples_add(&list[i].choice->samples[f], list[i].values[f]);
+		for (size_t run = 0; run < TUNE_RUNS; run++)
+			for (size_t i = 0; i < t->nr_choices; i++)
+				if (t->choices[i].kept)
+					list[nr++] = (struct want){ .choice = &t->choices[i], .run = run };
+		err = pass ? play_final_runs(s, list, nr, TUNE_P99, TUNE_NR) : play_final_runs(s, list, nr, TUNE_RESIDENT, TUNE_P99);
 	}
 	free(list);
 	return err;
