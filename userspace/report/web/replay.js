@@ -1,0 +1,120 @@
+// replay.js - the same calls under several allocators: memory over time, splits side by side, times, and what that means.
+import { axis, bytesAxis, colour, makeChart, momentLine, seriesColour, timeAxis, zoom } from './charts.js'
+import { bytesEl, countEl, el, hover, note, section, swatch } from './dom.js'
+import * as format from './format.js'
+import { chosen, onChange } from './store.js'
+
+const PARTS = [['requested', 'blue'], ['internal', 'green'], ['holes', 'orange'], ['retained', 'yellow'], ['metadata', 'purple']]
+const QUANTILES = [['p50', 'half of the calls'], ['p99', '99 %'], ['p99_9', '99.9 %'], ['max', 'the longest']]
+const METRICS = [['peak_resident', 'memory at its peak'], ['end_resident', 'memory at the end'], ['wall_ns', 'time'], ['cpu_ns', 'CPU time'], ['page_faults', 'page faults']]
+const DASHES = ['solid', 'dashed', 'dotted']
+
+const label = (r) => r.allocator.label + (r.recorded ? ' *' : '')
+
+// ---- words ----
+
+// One sentence an allocator: what is really different, and from what.
+function verdict(r) {
+	if (r.error) return `${r.allocator.label} did not come through: ${r.error.text}`
+	const v = r.verdicts
+	if (METRICS.every(([key]) => v[key].verdict === 'reference')) return `${r.allocator.label} is what the others are compared with.`
+	const differs = METRICS.filter(([key]) => v[key].verdict === 'differs').map(([key, name]) =>
+		`${format.signedPercent(v[key].difference)} ${name}${v[key].p === null ? '' : ` (p = ${v[key].p.toPrecision(2)})`}`)
+	if (differs.length) return `${r.allocator.label} differs from ${v.against}: ${differs.join(', ')}.`
+	if (METRICS.some(([key]) => v[key].verdict === 'too few runs'))
+		return `${r.allocator.label}: ${format.signedPercent(v.peak_resident.difference)} ${METRICS[0][1]}, ${format.signedPercent(v.wall_ns.difference)} time against ${v.against}; too few runs to tell that from chance (replay --repeat 5).`
+	return `${r.allocator.label}: no difference from ${v.against} shows.`
+}
+
+function fidelity(results) {
+	const r = results.find((one) => one.fidelity)
+	if (!r) return note('How true the replay is can be told only where the recorded allocator is among those replayed, and the tape has the process\u2019s memory.')
+	return el('p', { id: 'fidelity' }, `Replayed with ${r.allocator.label}, memory follows the recorded process within ${(100 * r.fidelity.mean).toFixed(1)} % (mean), `
+		+ `${format.signedPercent(r.fidelity.worst)} (worst, at ${format.time(r.fidelity.worst_ns)}).`)
+}
+
+// ---- charts ----
+
+function curves(report, replay, good) {
+	const series = good.map((r, i) => ({ name: label(r), type: 'line', showSymbol: false, color: seriesColour(i),
+		lineStyle: { width: 2, type: DASHES[Math.floor(i / 8) % 3] }, data: r.timeline.map((p) => [p.ns, p.resident]) }))
+	series.push({ name: 'live objects', type: 'line', showSymbol: false, color: colour('muted'), lineStyle: { width: 1.5, type: 'dotted' }, data: (good[0]?.timeline ?? []).map((p) => [p.ns, p.live]) })
+	if (replay.recorded_anon.length) series.push({ name: 'the recorded process', type: 'line', showSymbol: false, color: colour('text'), lineStyle: { width: 1.5, type: 'dashed' }, data: replay.recorded_anon.map((p) => [p.ns, p.anon]) })
+	series[0].markLine = momentLine(report.moments[chosen('moment')].ns)
+	return series
+}
+
+function curvesOption(report, replay, good) {
+	const list = curves(report, replay, good)
+	const most = Math.max(...list.flatMap((s) => s.data.map((p) => p[1])))
+	return {
+		grid: { left: 74, right: 16, top: 58, bottom: 58 },
+		legend: {}, xAxis: timeAxis(report.summary), yAxis: bytesAxis(most), dataZoom: zoom(6),
+		tooltip: { trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: colour('muted') } },
+			formatter: (params) => hover(format.time(params[0].axisValue), params.map((p) => [p.seriesName, `${format.bytes(p.value[1])} (${format.exact(p.value[1])})`, p.color])) },
+		series: list,
+	}
+}
+
+function splitOption(good, which) {
+	return {
+		grid: { left: 130, right: 24, top: 34, bottom: 28 },
+		legend: {},
+		xAxis: bytesAxis(Math.max(...good.map((r) => PARTS.reduce((sum, [key]) => sum + (r[which][key] ?? 0), 0)))),
+		yAxis: axis({ type: 'category', inverse: true, data: good.map(label), axisLabel: { width: 116, overflow: 'truncate' }, splitLine: { show: false } }),
+		tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: (params) => hover(params[0].name, [...params.map((p) =>
+			[p.seriesName, `${format.bytes(p.value)} (${format.exact(p.value)})`, p.color]), ['resident', format.bytes(good[params[0].dataIndex][which].resident)]]) },
+		series: PARTS.map(([key, c]) => ({ name: key, type: 'bar', stack: 'split', barMaxWidth: 26, color: colour(c), data: good.map((r) => r[which][key] ?? 0) })),
+	}
+}
+
+// A line an allocator through the quantiles, on a logarithmic scale: one call of a thousand may take a thousand times as long.
+function latencyOption(good, call) {
+	const timed = good.filter((r) => r.latency_ns)
+	return {
+		grid: { left: 74, right: 16, top: 58, bottom: 28 },
+		legend: {},
+		xAxis: axis({ type: 'category', data: QUANTILES.map(([, name]) => name), splitLine: { show: false } }),
+		yAxis: axis({ type: 'log', axisLabel: { formatter: format.duration } }),
+		tooltip: { trigger: 'axis', formatter: (params) => hover(`${call}, ${params[0].name}`, params.map((p) => [p.seriesName, `at most ${format.duration(p.value)}`, p.color])) },
+		series: timed.map((r, i) => ({ name: label(r), type: 'line', symbol: ['circle', 'rect', 'triangle', 'diamond'][i % 4], symbolSize: 8, color: seriesColour(good.indexOf(r)),
+			data: QUANTILES.map(([q]) => Math.max(1, r.latency_ns[call][q])) })),
+	}
+}
+
+// ---- the section ----
+
+function table(results) {
+	const head = ['allocator', 'peak', 'at the end', 'requested', 'internal', 'holes', 'retained', 'metadata', 'time', 'CPU', 'faults']
+	const rows = results.map((r, i) => el('tr', {}, el('th', { scope: 'row' }, swatch(`var(--${['blue', 'orange', 'green', 'purple', 'sky', 'red', 'yellow', 'grey'][i % 8]})`), label(r)),
+		r.error ? el('td', { colspan: 10 }, r.error.text) : [bytesEl(r.peak_resident), bytesEl(r.end_resident),
+			...PARTS.map(([key]) => (r.end_split[key] === null ? 'not known' : bytesEl(r.end_split[key]))), format.duration(r.wall_ns), format.duration(r.cpu_ns), countEl(r.page_faults)]
+			.map((value) => el('td', { class: 'number' }, value))))
+	return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Figures of the replay' },
+		el('table', { class: 'rows' }, el('thead', {}, el('tr', {}, head.map((h, i) => el('th', { scope: 'col', class: i ? 'number' : '' }, h)))), el('tbody', {}, rows)))
+}
+
+function charts(report, replay, good) {
+	const lines = makeChart('replay', 'Resident memory of each allocator over time', 320, () => curvesOption(report, replay, good))
+	onChange('moment', lines.draw)
+	const height = 70 + 34 * good.length
+	const splits = ['peak_split', 'end_split'].map((which) => makeChart(which, `The split at the ${which === 'peak_split' ? 'peak' : 'end'}`, height, () => splitOption(good, which)))
+	const timed = good.some((r) => r.latency_ns)
+	const latencies = timed ? ['malloc', 'free', 'realloc'].map((call) => [call, makeChart(`latency_${call}`, `How long ${call} takes`, 250, () => latencyOption(good, call))]) : []
+	return [el('h3', {}, 'Resident memory over time'), lines.node,
+		el('div', { class: 'two' }, el('div', {}, el('h3', {}, 'Split at the peak'), splits[0].node), el('div', {}, el('h3', {}, 'Split at the end'), splits[1].node)),
+		timed ? el('div', { class: 'three' }, latencies.map(([call, chart]) => el('div', {}, el('h3', {}, `How long ${call} takes`), chart.node)))
+			: note('How long calls take is known when they are timed: replay --latency on.')]
+}
+
+export function replaySection(report) {
+	const replay = report.doc.replay
+	if (!replay) return null
+	const s = section('replay', 'The same calls under other allocators', `Played back with order ${replay.order}, pace ${replay.pace}, clock ${replay.clock}, touch ${replay.touch}, ${replay.repeat} timed run${replay.repeat === 1 ? '' : 's'} each; * is the recorded allocator.`)
+	const good = replay.results.filter((r) => !r.error)
+	const warnings = [...new Set([...replay.warnings, ...replay.results.flatMap((r) => r.warnings)])]
+	s.body.append(el('ul', { class: 'verdicts' }, replay.results.map((r) => el('li', {}, verdict(r)))), fidelity(good), table(replay.results),
+		...(good.length ? charts(report, replay, good).flat() : []),
+		warnings.length ? el('details', {}, el('summary', {}, `${warnings.length} thing${warnings.length === 1 ? '' : 's'} to know`), el('ul', {}, warnings.map((w) => el('li', {}, w)))) : '')
+	return s.node
+}
