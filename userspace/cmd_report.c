@@ -8,6 +8,7 @@
 
 #include "analyze/analysis.h"
 #include "analyze/findings.h"
+#include "cmd_report.h"
 #include "command.h"
 #include "find_options.h"
 #include "message.h"
@@ -181,6 +182,31 @@ static int run_report(struct report_args *x)
 	return status;
 }
 
+bool report_page_is_there(const char *out_path)
+{
+	if (report_has_html())
+		return true;
+	message_error("%s: this heaptape was built without the HTML report; install npm and node (Debian packages npm and nodejs) "
+		      "and build again, with the npm registry in reach",
+		      out_path);
+	return false;
+}
+
+int report_page_write(const char *tape_path, FILE *out, const char *out_path, char *replay_json)
+{
+	struct report_args x = { .path = tape_path, .out_path = out_path, .to = TO_HTML, .replay_json = replay_json,
+				 .opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .progress = show_progress } };
+	int status;
+
+	x.opts.progress_arg = &x;
+	x.tape = tape_open(tape_path, false);
+	if (!x.tape)
+		return EXIT_FAILED;
+	status = analyse(&x, out);
+	tape_reader_close(x.tape);
+	return status;
+}
+
 /* What `replay --json` wrote, taken in only if it is that. */
 static int read_replay(struct report_args *x)
 {
@@ -202,7 +228,7 @@ static int read_replay(struct report_args *x)
 	cJSON_Delete(doc);
 	if (x->replay_json)
 		return EXIT_DONE;
-	message_error("%s: no results of a replay; make them with heaptape replay %s --json >%s", x->replay_path, x->path, x->replay_path);
+	message_error("%s: no results of a replay; make them with heaptape replay %s -o %s", x->replay_path, x->path, x->replay_path);
 	return EXIT_FAILED;
 }
 
@@ -271,12 +297,8 @@ static int run_with_replay(struct report_args *x, const struct command *cmd)
 
 	if (x->replay_path && x->to == TO_TEXT)
 		return command_usage_error(cmd, "--replay goes into a report that is written with -o FILE.html (or .json)");
-	if (x->to == TO_HTML && !report_has_html()) {
-		message_error("%s: this heaptape was built without the HTML report; install npm and node (Debian packages npm and nodejs) "
-			      "and build again, with the npm registry in reach",
-			      x->out_path);
+	if (x->to == TO_HTML && !report_page_is_there(x->out_path))
 		return EXIT_FAILED;
-	}
 	if (x->replay_path)
 		status = read_replay(x);
 	if (status == EXIT_DONE)
@@ -331,7 +353,7 @@ const struct command cmd_report = {
 							  "objects, or the files that called the allocator" },
 		{ "out", 'o', "FILE", "write to FILE: a page if its name ends in .html, JSON if it ends in .json" },
 		{ "force", 'f', NULL, "overwrite FILE" },
-		{ "replay", 'R', "FILE.json", "what replay --json printed of this tape, to be shown with it" },
+		{ "replay", 'R', "FILE.json", "what replay -o FILE.json wrote of this tape, to be shown with it" },
 		{ "top", 't', "N", "rows of a table (default: 5 on the screen, 30 in a table, 1,500 stacks in JSON)" },
 		{ "json", 'j', NULL, "everything as JSON; stacks: the first N by each of their figures, the others in one sum" },
 		{ "salvage", 's', NULL, "pass over damaged blocks and say how many there were" },

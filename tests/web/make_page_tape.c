@@ -82,6 +82,12 @@ static void touch(uint64_t addr, uint64_t nbytes)
 		put((struct tape_event){ .kind = TAPE_FAULT, .addr = page * PAGE, .flags = TAPE_WRITE });
 }
 
+static void thread(uint32_t tid, const char *name)
+{
+	put((struct tape_event){ .kind = TAPE_THREAD_START, .tid = tid });
+	put((struct tape_event){ .kind = TAPE_THREAD_NAME, .tid = tid, .arg = string(name) });
+}
+
 /* A stack of named functions, the innermost first; each place has its name on the tape. */
 static uint32_t named_stack(uint32_t module, const char *const *functions, uint32_t nr, uint64_t base)
 {
@@ -122,8 +128,8 @@ static void make_small(void)
 	uint32_t a = named_stack(module, early, 4, 0x1000), b = named_stack(module, burst, 4, 0x2000),
 		 c = named_stack(module, late, 4, 0x3000), d = named_stack(module, brief, 4, 0x4000);
 
-	put((struct tape_event){ .kind = TAPE_THREAD_START, .arg = string("shop") });
-	put((struct tape_event){ .kind = TAPE_THREAD_START, .tid = TID + 1, .arg = string("sweeper") });
+	thread(TID, "shop");
+	thread(TID + 1, "sweeper");
 	map_heap(64 * MIB);
 	now_ns = S_NS;
 	for (uint64_t i = 0; i < 64; i++) {
@@ -256,7 +262,7 @@ static void make_large(uint64_t events, uint32_t nr_stacks)
 	p.live = calloc(p.max, sizeof(*p.live));
 	make_stacks(&p, nr_stacks);
 	for (uint32_t i = 0; i < THREADS; i++)
-		put((struct tape_event){ .kind = TAPE_THREAD_START, .tid = TID + i, .arg = string("engine") });
+		thread(TID + i, "engine");
 	map_heap(8192 * MIB);
 	/* It grows for four tenths, stays, shrinks for two tenths and stays. */
 	for (uint64_t i = 0; i < events; i++) {
@@ -288,7 +294,7 @@ static void make_hostile(void)
 	memset(megabyte, '<', LONG);
 	megabyte[LONG] = '\0';
 	module = string("0123456789abcdef0123 /opt/<b>bold</b>/\"'><script>window.broken=4</script>");
-	put((struct tape_event){ .kind = TAPE_THREAD_START, .arg = string("<i>t</i>&amp;") });
+	thread(TID, "<i>t</i>&amp;");
 	map_heap(MIB);
 	for (uint32_t i = 1; i < BAD; i++) {
 		const char *const names[] = { "malloc", bad[i], "main" };

@@ -8,7 +8,7 @@ export function el(tag, attributes = {}, ...children) {
 		if (typeof value === 'function') node.addEventListener(name, value)
 		else if (value !== undefined && value !== false) node.setAttribute(name, value === true ? '' : value)
 	}
-	node.append(...children.flat().filter((child) => child !== null && child !== undefined))
+	node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined))
 	return node
 }
 

@@ -139,8 +139,8 @@ export class Flame {
 		this.box.hidden = !this.list.length
 		this.chart.node.style.height = `${ROW * (1 + Math.max(0, ...this.list.map((n) => n.depth))) + 6}px`
 		this.box.style.maxHeight = `${ROW * DEPTH_SHOWN}px`
+		this.chart.draw() // before its size changes: that draws too, what it has
 		this.chart.resize()
-		this.chart.draw()
 		this.tell(focus)
 	}
 
@@ -184,7 +184,7 @@ export class Flame {
 			type: 'rect', shape: { x, y, width: Math.max(0.4, width - (width > 3 ? 1 : 0)), height: ROW - 1, r: width > 8 ? 2 : 0 },
 			style: { fill: this.colourOf(node), opacity: above ? 0.55 : 1, stroke: marked ? colour('text') : undefined, lineWidth: marked ? 2 : 0 },
 			emphasis: { style: { stroke: colour('text'), lineWidth: 1 } },
-			textContent: width > 26 ? { style: { text: node.name, fill: this.needle && !this.matches(node) ? colour('muted') : '#111',
+			textContent: width > 34 ? { style: { text: node.name, fill: this.needle && !this.matches(node) ? colour('muted') : '#111',
 				fontSize: 11.5, width: width - 8, overflow: 'truncate', ellipsis: '…' } } : undefined,
 			textConfig: { position: 'insideLeft', distance: 4 },
 		}

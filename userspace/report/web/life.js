@@ -66,7 +66,7 @@ function matrixCell(pair, most) {
 	if (!pair) return el('td', {})
 	const cell = el('td', { class: 'heat number', title: `${format.exact(pair.objects)} objects, ${format.exactBytes(pair.bytes)}; `
 		+ `${format.bytes(pair.owner_silent_bytes)} of it while the owner was silent, for at most ${format.duration(pair.longest_silence_ns)}` }, bytesEl(pair.bytes))
-	cell.style.setProperty('--heat', `${Math.round(10 + 80 * Math.sqrt(pair.bytes / most))}%`)
+	cell.style.setProperty('--heat', `${Math.round(5 + 55 * Math.sqrt(pair.bytes / most))}%`)
 	return cell
 }
 

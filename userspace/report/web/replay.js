@@ -5,7 +5,7 @@ import * as format from './format.js'
 import { chosen, onChange } from './store.js'
 
 const PARTS = [['requested', 'blue'], ['internal', 'green'], ['holes', 'orange'], ['retained', 'yellow'], ['metadata', 'purple']]
-const QUANTILES = [['p50', 'half of the calls'], ['p99', '99 %'], ['p99_9', '99.9 %'], ['max', 'the longest']]
+const QUANTILES = [['p50', 0.5, 'median'], ['p99', 0.01, '99 %'], ['p99_9', 0.001, '99.9 %'], ['max', 1e-5, 'longest']]
 const METRICS = [['peak_resident', 'memory at its peak'], ['end_resident', 'memory at the end'], ['wall_ns', 'time'], ['cpu_ns', 'CPU time'], ['page_faults', 'page faults']]
 const DASHES = ['solid', 'dashed', 'dotted']
 
@@ -24,6 +24,15 @@ function verdict(r) {
 	if (METRICS.some(([key]) => v[key].verdict === 'too few runs'))
 		return `${r.allocator.label}: ${format.signedPercent(v.peak_resident.difference)} ${METRICS[0][1]}, ${format.signedPercent(v.wall_ns.difference)} time against ${v.against}; too few runs to tell that from chance (replay --repeat 5).`
 	return `${r.allocator.label}: no difference from ${v.against} shows.`
+}
+
+// Which needs least, whatever chance has to do with it.
+function least(good) {
+	const order = [...good].sort((a, b) => a.peak_resident - b.peak_resident)
+	const [first, last] = [order[0], order[order.length - 1]]
+	if (order.length < 2 || first.peak_resident === last.peak_resident) return null
+	return el('p', {}, el('strong', {}, `${first.allocator.label} needs the least memory at its peak, ${format.bytes(first.peak_resident)}: `
+		+ `${((100 * (last.peak_resident - first.peak_resident)) / last.peak_resident).toFixed(0)} % less than ${last.allocator.label} with ${format.bytes(last.peak_resident)}.`))
 }
 
 function fidelity(results) {
@@ -48,7 +57,7 @@ function curvesOption(report, replay, good) {
 	const list = curves(report, replay, good)
 	const most = Math.max(...list.flatMap((s) => s.data.map((p) => p[1])))
 	return {
-		grid: { left: 74, right: 16, top: 58, bottom: 58 },
+		grid: { left: 74, right: 16, top: 44, bottom: 58 },
 		legend: {}, xAxis: timeAxis(report.summary), yAxis: bytesAxis(most), dataZoom: zoom(6),
 		tooltip: { trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: colour('muted') } },
 			formatter: (params) => hover(format.time(params[0].axisValue), params.map((p) => [p.seriesName, `${format.bytes(p.value[1])} (${format.exact(p.value[1])})`, p.color])) },
@@ -68,18 +77,37 @@ function splitOption(good, which) {
 	}
 }
 
-// A line an allocator through the quantiles, on a logarithmic scale: one call of a thousand may take a thousand times as long.
+// [ns, share of the calls that take longer]. A result without a histogram has four points of it.
+function tail(r, call) {
+	const buckets = r.latency_histogram?.[call]
+	if (!buckets) return QUANTILES.map(([q, share]) => [Math.max(1, r.latency_ns[call][q]), share])
+	const all = buckets.reduce((sum, [, n]) => sum + n, 0)
+	let left = all
+	const points = buckets.map(([ns, n]) => [Math.max(1, ns), (left -= n) / all])
+	if (points.length) points[points.length - 1][1] = 1 / all / 2 // the longest: none takes longer, and a logarithm knows no 0
+	return points
+}
+
+// Both scales are logarithmic: one call of a thousand may take a thousand times as long, and that is what is looked for.
 function latencyOption(good, call) {
 	const timed = good.filter((r) => r.latency_ns)
+	const series = timed.map((r) => ({ name: label(r), type: 'line', showSymbol: false, step: 'end', color: seriesColour(good.indexOf(r)), lineStyle: { width: 2 }, data: tail(r, call) }))
+	const xs = series.flatMap((s) => s.data.map((p) => p[0]))
 	return {
-		grid: { left: 74, right: 16, top: 58, bottom: 28 },
+		grid: { left: 66, right: 16, top: 48, bottom: 28 },
 		legend: {},
-		xAxis: axis({ type: 'category', data: QUANTILES.map(([, name]) => name), splitLine: { show: false } }),
-		yAxis: axis({ type: 'log', axisLabel: { formatter: format.duration } }),
-		tooltip: { trigger: 'axis', formatter: (params) => hover(`${call}, ${params[0].name}`, params.map((p) => [p.seriesName, `at most ${format.duration(p.value)}`, p.color])) },
-		series: timed.map((r, i) => ({ name: label(r), type: 'line', symbol: ['circle', 'rect', 'triangle', 'diamond'][i % 4], symbolSize: 8, color: seriesColour(good.indexOf(r)),
-			data: QUANTILES.map(([q]) => Math.max(1, r.latency_ns[call][q])) })),
+		xAxis: axis({ type: 'log', min: Math.min(...xs), max: Math.max(...xs), axisLabel: { formatter: format.duration } }),
+		yAxis: axis({ type: 'log', max: 1, axisLabel: { formatter: (v) => `${Number((100 * v).toPrecision(2))} %` } }),
+		tooltip: { trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: colour('muted') } }, formatter: (params) => hover(`${call} longer than ${format.duration(params[0].axisValue)}`,
+			params.map((p) => [p.seriesName, `${(100 * p.value[1]).toPrecision(2)} % of calls`, p.color])) },
+		series,
 	}
+}
+
+function latencyTable(good, call) {
+	const head = ['', ...QUANTILES.map(([, , name]) => name)]
+	return el('div', { class: 'scroll' }, el('table', { class: 'rows quantiles' }, el('thead', {}, el('tr', {}, head.map((h, i) => el('th', { scope: 'col', class: i ? 'number' : '' }, h)))),
+		el('tbody', {}, good.filter((r) => r.latency_ns).map((r) => el('tr', {}, el('th', { scope: 'row' }, label(r)), QUANTILES.map(([q]) => el('td', { class: 'number' }, format.duration(r.latency_ns[call][q]))))))))
 }
 
 // ---- the section ----
@@ -100,10 +128,10 @@ function charts(report, replay, good) {
 	const height = 70 + 34 * good.length
 	const splits = ['peak_split', 'end_split'].map((which) => makeChart(which, `The split at the ${which === 'peak_split' ? 'peak' : 'end'}`, height, () => splitOption(good, which)))
 	const timed = good.some((r) => r.latency_ns)
-	const latencies = timed ? ['malloc', 'free', 'realloc'].map((call) => [call, makeChart(`latency_${call}`, `How long ${call} takes`, 250, () => latencyOption(good, call))]) : []
+	const latencies = timed ? ['malloc', 'free', 'realloc'].filter((call) => good.some((r) => r.latency_ns?.[call].max)).map((call) => [call, makeChart(`latency_${call}`, `Share of ${call} calls that take longer than a time`, 230, () => latencyOption(good, call))]) : []
 	return [el('h3', {}, 'Resident memory over time'), lines.node,
 		el('div', { class: 'two' }, el('div', {}, el('h3', {}, 'Split at the peak'), splits[0].node), el('div', {}, el('h3', {}, 'Split at the end'), splits[1].node)),
-		timed ? el('div', { class: 'three' }, latencies.map(([call, chart]) => el('div', {}, el('h3', {}, `How long ${call} takes`), chart.node)))
+		timed ? el('div', { class: 'three' }, latencies.map(([call, chart]) => el('div', {}, el('h3', {}, `${call}: calls that take longer than`), chart.node, latencyTable(good, call))))
 			: note('How long calls take is known when they are timed: replay --latency on.')]
 }
 
@@ -113,7 +141,7 @@ export function replaySection(report) {
 	const s = section('replay', 'The same calls under other allocators', `Played back with order ${replay.order}, pace ${replay.pace}, clock ${replay.clock}, touch ${replay.touch}, ${replay.repeat} timed run${replay.repeat === 1 ? '' : 's'} each; * is the recorded allocator.`)
 	const good = replay.results.filter((r) => !r.error)
 	const warnings = [...new Set([...replay.warnings, ...replay.results.flatMap((r) => r.warnings)])]
-	s.body.append(el('ul', { class: 'verdicts' }, replay.results.map((r) => el('li', {}, verdict(r)))), fidelity(good), table(replay.results),
+	s.body.append(least(good) ?? '', el('ul', { class: 'verdicts' }, replay.results.map((r) => el('li', {}, verdict(r)))), fidelity(good), table(replay.results),
 		...(good.length ? charts(report, replay, good).flat() : []),
 		warnings.length ? el('details', {}, el('summary', {}, `${warnings.length} thing${warnings.length === 1 ? '' : 's'} to know`), el('ul', {}, warnings.map((w) => el('li', {}, w)))) : '')
 	return s.node

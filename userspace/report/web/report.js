@@ -2,6 +2,21 @@
 
 const UNKNOWN = 2 ** 60 // of bytes: what the recorder did not know comes as 2^64 - 1
 
+const FRAMES_SHOWN = 4
+const NAME_SHOWN = 60
+
+// "std::map<...>::insert(...)": what stands in brackets is left out of a long name.
+function shortName(name) {
+	if (name.length <= NAME_SHOWN) return name
+	let text = '', depth = 0
+	for (const c of name.slice(0, 4000)) {
+		if (c === '<' || c === '(') text += depth++ === 0 ? `${c}...` : ''
+		else if ((c === '>' || c === ')') && depth) text += --depth === 0 ? c : ''
+		else if (depth === 0) text += c
+	}
+	return text.length > NAME_SHOWN ? `${text.slice(0, NAME_SHOWN - 3)}...` : text
+}
+
 export async function load(node) {
 	const packed = Uint8Array.from(atob(node.textContent.trim()), (c) => c.charCodeAt(0))
 	const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'))
@@ -59,7 +74,7 @@ export class Report {
 		if (isRest) return `[${this.doc.stacks_left_out.toLocaleString('en-US')} smaller stacks together]`
 		if (!frames.length) return '[no stack]'
 		const own = frames.slice(skipped < frames.length ? skipped : 0)
-		return own.slice(0, 5).map((f) => f.function).join(' < ') + (own.length > 5 ? ' < ...' : '')
+		return own.slice(0, FRAMES_SHOWN).map((f) => shortName(f.function)).join(' < ') + (own.length > FRAMES_SHOWN ? ' < ...' : '')
 	}
 
 	// A stack's figure at a moment: live, live_bytes, pinned_bytes, allocations, allocated_bytes, temporary, temporary_bytes.

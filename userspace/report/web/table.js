@@ -1,8 +1,8 @@
 // table.js - a table that sorts by its headers and keeps only the rows that a filter names. Long ones show more on demand.
 import { el } from './dom.js'
 
-const ROWS_FIRST = 50
-const ROWS_MORE = 500
+const ROWS_FIRST = 20
+const ROWS_MORE = 200
 
 // columns: { key, label, value(row): number or text, show(row): element or text, number: bool, title }
 export class Table {
