@@ -20,6 +20,9 @@ demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils git)
 # For the tests of names: ways to pack debug information, another linker, and the client that --debuginfod loads.
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
+# The HTML report is bundled with npm (other packages of nodejs bring it along) and looked at in a browser.
+tests+=(chromium)
+command -v npm >/dev/null || tests+=(npm)
 bench=(heaptrack bpftrace memcached)
 
 case $word in

@@ -278,8 +278,10 @@ async function lookAtPage(page) {
 		const peak = await page.locator('.time output').textContent()
 		await page.locator('#time').focus()
 		await page.keyboard.press('End')
+		await settle(page)
 		const end = await page.locator('.time output').textContent()
 		await page.keyboard.press('ArrowLeft')
+		await settle(page)
 		return first(equal(end, '12.000 s, the end'), holds(peak.includes('the peak'), peak), equal(await page.locator('.time output').textContent(), '11.500 s'))
 	})
 	await test('findings are there, and lead to the flame graph', async () => {

@@ -1,5 +1,6 @@
 // findings.js - what is wrong, in words, with what it rests on, the code it is about, and what to try.
 import { bytesEl, el, section } from './dom.js'
+import * as format from './format.js'
 
 function stackLine(report, number, showInFlame) {
 	const stack = report.byNumber.get(number)
@@ -17,7 +18,7 @@ function card(report, finding, nr, showInFlame) {
 }
 
 export function findingsSection(report, showInFlame) {
-	const s = section('findings', 'Findings')
+	const s = section('findings', 'Findings', `As things stand at ${format.time(report.summary.at_ns)}, whatever moment is chosen above.`)
 	const list = report.doc.findings
 	s.body.append(...(list.length ? list.map((f, i) => card(report, f, i + 1, showInFlame)) : [el('p', { class: 'well' }, 'None of the known diseases shows.')]))
 	return s.node

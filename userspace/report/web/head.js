@@ -70,8 +70,14 @@ export function followTheme() {
 // ---- the bar ----
 
 function slider(report) {
+	// Once a frame: a thumb that is dragged passes more moments than can be drawn.
+	let waits = false
+	const take = () => {
+		waits = false
+		choose('moment', Number(input.value))
+	}
 	const input = el('input', { type: 'range', id: 'time', min: 0, max: report.lastMoment, step: 1, 'aria-label': 'The moment that everything is about',
-		input: () => choose('moment', Number(input.value)) })
+		input: () => { waits ||= Boolean(requestAnimationFrame(take)) } })
 	const told = el('output', { for: 'time' })
 	const draw = () => {
 		const i = chosen('moment')

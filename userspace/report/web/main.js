@@ -16,14 +16,16 @@ import { timelineSection } from './timeline.js'
 const SECTIONS = [['findings', 'Findings'], ['timeline', 'Time line'], ['split', 'Split'], ['map', 'Map'], ['flame', 'Flame graphs'], ['tables', 'Tables'], ['life', 'Lifetimes'], ['replay', 'Replay']]
 
 function build(report) {
+	if (!report.timeline.some((p) => p.allocations || p.frees || p.live)) {
+		document.getElementById('content').replaceChildren(note('No allocation is on this tape.'))
+		return {}
+	}
 	const flame = flameSection(report)
 	const map = heapMapSection(report)
-	const empty = !report.timeline.some((p) => p.allocations || p.live)
 	const nodes = [findingsSection(report, flame.show), timelineSection(report), splitSection(report), map.node, flame.node, tablesSection(report), lifeSection(report), replaySection(report)].filter(Boolean)
-	document.getElementById('content').replaceChildren(...(empty ? [note('No allocation is on this tape.')] : []), ...nodes)
+	document.getElementById('content').replaceChildren(...nodes)
 	const ids = new Set(nodes.map((n) => n.id))
 	fillBar(document.getElementById('bar'), report, SECTIONS.filter(([id]) => ids.has(id)).map(([id, name]) => ({ id, name })))
-	document.getElementById('foot').append(el('p', {}, `heaptape ${report.doc.heaptape}. Times are since recording began. Names and figures are in this file; it asks nothing of any network.`))
 	return { flame: flame.flame, map: map.map }
 }
 
@@ -33,6 +35,7 @@ async function start() {
 	choose('moment', report.nearestMoment(report.summary.at_ns))
 	fillHead(document.getElementById('head'), report)
 	const parts = build(report)
+	document.getElementById('foot').append(el('p', {}, `heaptape ${report.doc.heaptape}. Times are since recording began. All that is told is in this file; it asks nothing of any network.`))
 	// For scripts that look at the page, its tests among them.
 	window.heaptape = { report, charts, choose, chosen, onChange, ...parts }
 	document.documentElement.dataset.ready = 'yes'

@@ -2,6 +2,8 @@
 
 const UNKNOWN = 2 ** 60 // of bytes: what the recorder did not know comes as 2^64 - 1
 
+// A name may not turn around what is written beside it.
+const BIDI = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 const FRAMES_SHOWN = 4
 const NAME_SHOWN = 60
 
@@ -21,7 +23,8 @@ export async function load(node) {
 	const packed = Uint8Array.from(atob(node.textContent.trim()), (c) => c.charCodeAt(0))
 	const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'))
 	node.remove()
-	return new Report(await new Response(stream).json())
+	const text = await new Response(stream).text()
+	return new Report(JSON.parse(text.replace(BIDI, '\ufffd')))
 }
 
 export class Report {
