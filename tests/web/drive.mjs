@@ -126,9 +126,9 @@ async function lookAtMarker(page) {
 		return first(before, await near(page, await colourIn(page, 'timeline', [ns, above]), 'paper', 12))
 	})
 	await test('a click in the time line chooses the nearest moment', async () => {
-		const box = await page.locator('[data-chart=timeline]').boundingBox()
 		const x = await page.evaluate(() => heaptape.charts.timeline.convertToPixel({ xAxisIndex: 0 }, 10.1e9))
-		await page.mouse.click(box.x + x, box.y + 120)
+		await page.locator('[data-chart=timeline]').click({ position: { x, y: 120 } })
+		await settle(page)
 		return equal(await page.evaluate(() => Math.round(heaptape.report.moments[heaptape.chosen('moment')].ns / 1e8)), 100)
 	})
 }
@@ -319,6 +319,11 @@ async function small() {
 	await test('the replay: verdicts in words, a row an allocator', async () => {
 		const text = await page.locator('#replay').innerText()
 		return holds(/glibc/.test(text) && /alloc_bump/.test(text) && /needs the least memory at its peak/.test(text), text)
+	})
+	await test('the replay: a curve goes where its figures are', async () => {
+		const points = await page.evaluate(() => heaptape.report.doc.replay.results.map((r) => r.timeline[150]))
+		return first(await near(page, await colourIn(page, 'replay', [points[0].ns, points[0].resident]), 'blue'),
+			await near(page, await colourIn(page, 'replay', [points[1].ns, points[1].resident]), 'orange'))
 	})
 	await lookAtPage(page)
 	await test('the page itself cannot ask anything of a network', async () => {

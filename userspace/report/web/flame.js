@@ -6,7 +6,7 @@ import { chosen, onChange } from './store.js'
 
 const ROW = 19
 const WIDTH_MIN = 0.4 / 1000 // of the whole: narrower than that is not seen
-const DEPTH_SHOWN = 28       // rows before the graph scrolls
+const DEPTH_SHOWN = 34       // rows before the graph scrolls
 
 const KINDS = {
 	live: ['Live', 'live_bytes', 'live'],

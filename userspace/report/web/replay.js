@@ -44,11 +44,19 @@ function fidelity(results) {
 
 // ---- charts ----
 
+// The recorded process's anonymous memory, less what it held around its allocator: what the curves can be held against.
+const RECORDED = 'recorded, less what is around the allocator'
+function recordedCurve(replay, good) {
+	const around = new Map((good[0]?.timeline ?? []).map((p) => [p.ns, p.process === undefined ? 0 : p.process - p.resident]))
+	return replay.recorded_anon.map((p) => [p.ns, Math.max(0, p.anon - (around.get(p.ns) ?? 0))])
+}
+
 function curves(report, replay, good) {
 	const series = good.map((r, i) => ({ name: label(r), type: 'line', showSymbol: false, color: seriesColour(i),
 		lineStyle: { width: 2, type: DASHES[Math.floor(i / 8) % 3] }, data: r.timeline.map((p) => [p.ns, p.resident]) }))
 	series.push({ name: 'live objects', type: 'line', showSymbol: false, color: colour('muted'), lineStyle: { width: 1.5, type: 'dotted' }, data: (good[0]?.timeline ?? []).map((p) => [p.ns, p.live]) })
-	if (replay.recorded_anon.length) series.push({ name: 'the recorded process', type: 'line', showSymbol: false, color: colour('text'), lineStyle: { width: 1.5, type: 'dashed' }, data: replay.recorded_anon.map((p) => [p.ns, p.anon]) })
+	const recorded = recordedCurve(replay, good)
+	if (recorded.length) series.push({ name: RECORDED, type: 'line', showSymbol: false, color: colour('text'), lineStyle: { width: 1.5, type: 'dashed' }, data: recorded })
 	series[0].markLine = momentLine(report.moments[chosen('moment')].ns)
 	return series
 }
