@@ -35,7 +35,7 @@ struct report_args {
 	const char *replay_path; /* of `replay --json`; NULL: none */
 	char *replay_json;
 	enum report_to to;
-	bool salvage, overwrite;
+	bool json, salvage, overwrite;
 	struct find_options find;
 	struct tape_reader *tape;
 };
@@ -282,7 +282,7 @@ static int take_option(struct report_args *x, const struct command *cmd, int opt
 		if (!parse_count(value, &x->top) && x->top && x->top <= 1000000)
 			return 0;
 		return command_usage_error(cmd, "--top wants a number from 1 on, not '%s'", value);
-	case 'j': x->to = TO_JSON; return 0;
+	case 'j': x->json = true; return 0;
 	case 'o': return take_out(x, cmd, value);
 	case 'f': x->overwrite = true; return 0;
 	case 'R': x->replay_path = value; return 0;
@@ -325,6 +325,10 @@ static int run(const struct command *cmd, int argc, char **argv)
 	if (x.opts.from_ns >= x.opts.to_ns)
 		return command_usage_error(cmd, "--from lies behind --to");
 	x.path = argv[args.next];
+	if (x.out_path && x.json)
+		return command_usage_error(cmd, "--json prints on standard output; -o FILE.json writes the same to a file");
+	if (x.json)
+		x.to = TO_JSON;
 	if (x.out_path && x.by != REPORT_SCREEN)
 		return command_usage_error(cmd, "--by is a table on standard output; %s holds all of them", x.out_path);
 	return run_with_replay(&x, cmd);

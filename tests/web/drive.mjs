@@ -318,7 +318,7 @@ async function small() {
 	await lookAtTables(page)
 	await test('the replay: verdicts in words, a row an allocator', async () => {
 		const text = await page.locator('#replay').innerText()
-		return holds(/glibc/.test(text) && /alloc_bump/.test(text) && /needs the least memory at its peak/.test(text), text)
+		return holds(/glibc/.test(text) && /jemalloc/.test(text) && /needs the least memory at its peak/.test(text), text)
 	})
 	await test('the replay: a curve goes where its figures are', async () => {
 		const points = await page.evaluate(() => heaptape.report.doc.replay.results.map((r) => r.timeline[150]))

@@ -20,6 +20,8 @@ refusals() {
 	check "and is overwritten with -f" "$HEAPTAPE" report -q "$TMP/small.tape" -f -o "$TMP/there.html"
 	report "$TMP/small.tape" -o "$TMP/x.txt"
 	[ $? = 2 ] && [ ! -e "$TMP/x.txt" ] && pass "a name that tells no format is refused" || fail "a name that tells no format is refused" "$(cat "$TMP/err")"
+	report "$TMP/small.tape" --json -o "$TMP/x.html"
+	[ $? = 2 ] && [ ! -e "$TMP/x.html" ] && pass "--json beside -o is refused" || fail "--json beside -o is refused" "$(cat "$TMP/err")"
 	report "$TMP/small.tape" --replay "$TMP/small.tape" -o "$TMP/y.html"
 	[ $? = 1 ] && grep -q "no results of a replay" "$TMP/err" && [ ! -e "$TMP/y.html" ] && pass "what is no replay's result is refused" ||
 		fail "what is no replay's result is refused" "$(cat "$TMP/err")"
@@ -67,7 +69,7 @@ if [ -z "$only" ]; then
 	refusals
 	without_npm
 fi
-"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --alloc "$BUILD/replay-allocators/alloc_bump.so" --latency on --plan-cache off -f -o "$WORK/replay.json" >/dev/null 2>"$TMP/err" &&
+"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --alloc jemalloc --latency on --plan-cache off -f -o "$WORK/replay.json" >/dev/null 2>"$TMP/err" &&
 	report "$TMP/small.tape" --replay "$WORK/replay.json" -f -o "$WORK/small.html" && pass "a report with a replay in it" || fail "a report with a replay in it" "$(cat "$TMP/err")"
 begin=$(date +%s%N)
 report "$TMP/large.tape" -f -o "$WORK/large.html" || fail "the large report" "$(cat "$TMP/err")"

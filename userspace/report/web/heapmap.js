@@ -189,8 +189,8 @@ export class HeapMap {
 function legend(report) {
 	const ramp = el('span', { class: 'ramp' })
 	ramp.style.background = `linear-gradient(to right, ${RAMP.join(',')})`
-	return el('p', { class: 'legend' }, 'empty ', ramp, ' full',
-		el('span', { class: 'outline' }), report.summary.has_pages ? ' objects that are not in memory' : ' ')
+	const untouched = [el('span', { class: 'outline' }), ' objects that are not in memory']
+	return el('p', { class: 'legend' }, 'empty ', ramp, ' full', report.summary.has_pages ? untouched : ' (of the addresses: what is in memory is not known)')
 }
 
 function title(report) {

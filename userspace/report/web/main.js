@@ -15,6 +15,15 @@ import { timelineSection } from './timeline.js'
 
 const SECTIONS = [['findings', 'Findings'], ['timeline', 'Time line'], ['split', 'Split'], ['map', 'Map'], ['flame', 'Flame graphs'], ['tables', 'Tables'], ['life', 'Lifetimes'], ['replay', 'Replay']]
 
+// Its results come from a file that a person chose; what is wrong with them must not take the rest along.
+function replayOf(report) {
+	try {
+		return replaySection(report)
+	} catch (error) {
+		return el('section', { id: 'replay' }, el('h2', {}, 'Replay'), note(`The replay\u2019s results cannot be shown: ${error.message}.`))
+	}
+}
+
 function build(report) {
 	if (!report.timeline.some((p) => p.allocations || p.frees || p.live)) {
 		document.getElementById('content').replaceChildren(note('No allocation is on this tape.'))
@@ -22,7 +31,7 @@ function build(report) {
 	}
 	const flame = flameSection(report)
 	const map = heapMapSection(report)
-	const nodes = [findingsSection(report, flame.show), timelineSection(report), splitSection(report), map.node, flame.node, tablesSection(report), lifeSection(report), replaySection(report)].filter(Boolean)
+	const nodes = [findingsSection(report, flame.show), timelineSection(report), splitSection(report), map.node, flame.node, tablesSection(report), lifeSection(report), replayOf(report)].filter(Boolean)
 	document.getElementById('content').replaceChildren(...nodes)
 	const ids = new Set(nodes.map((n) => n.id))
 	fillBar(document.getElementById('bar'), report, SECTIONS.filter(([id]) => ids.has(id)).map(([id, name]) => ({ id, name })))

@@ -9,21 +9,24 @@ const QUANTILES = [['p50', 0.5, 'median'], ['p99', 0.01, '99 %'], ['p99_9', 0.00
 const METRICS = [['peak_resident', 'memory at its peak'], ['end_resident', 'memory at the end'], ['wall_ns', 'time'], ['cpu_ns', 'CPU time'], ['page_faults', 'page faults']]
 const DASHES = ['solid', 'dashed', 'dotted']
 
-const label = (r) => r.allocator.label + (r.recorded ? ' *' : '')
+// A library given by its path goes by its file's name.
+const nameOf = (r) => r.allocator.label.replace(/^[^,]*\//, '')
+const label = (r) => nameOf(r) + (r.recorded ? ' *' : '')
 
 // ---- words ----
 
 // One sentence an allocator: what is really different, and from what.
 function verdict(r) {
-	if (r.error) return `${r.allocator.label} did not come through: ${r.error.text}`
+	if (r.error) return `${nameOf(r)} did not come through: ${r.error.text}`
 	const v = r.verdicts
-	if (METRICS.every(([key]) => v[key].verdict === 'reference')) return `${r.allocator.label} is what the others are compared with.`
+	const against = v.against.replace(/^[^,]*\//, '')
+	if (METRICS.every(([key]) => v[key].verdict === 'reference')) return `${nameOf(r)} is what the others are compared with.`
 	const differs = METRICS.filter(([key]) => v[key].verdict === 'differs').map(([key, name]) =>
 		`${format.signedPercent(v[key].difference)} ${name}${v[key].p === null ? '' : ` (p = ${v[key].p.toPrecision(2)})`}`)
-	if (differs.length) return `${r.allocator.label} differs from ${v.against}: ${differs.join(', ')}.`
+	if (differs.length) return `${nameOf(r)} differs from ${against}: ${differs.join(', ')}.`
 	if (METRICS.some(([key]) => v[key].verdict === 'too few runs'))
-		return `${r.allocator.label}: ${format.signedPercent(v.peak_resident.difference)} ${METRICS[0][1]}, ${format.signedPercent(v.wall_ns.difference)} time against ${v.against}; too few runs to tell that from chance (replay --repeat 5).`
-	return `${r.allocator.label}: no difference from ${v.against} shows.`
+		return `${nameOf(r)}: ${format.signedPercent(v.peak_resident.difference)} ${METRICS[0][1]}, ${format.signedPercent(v.wall_ns.difference)} time against ${against}; too few runs to tell that from chance (replay --repeat 5).`
+	return `${nameOf(r)}: no difference from ${against} shows.`
 }
 
 // Which needs least, whatever chance has to do with it.
@@ -31,14 +34,14 @@ function least(good) {
 	const order = [...good].sort((a, b) => a.peak_resident - b.peak_resident)
 	const [first, last] = [order[0], order[order.length - 1]]
 	if (order.length < 2 || first.peak_resident === last.peak_resident) return null
-	return el('p', {}, el('strong', {}, `${first.allocator.label} needs the least memory at its peak, ${format.bytes(first.peak_resident)}: `
-		+ `${((100 * (last.peak_resident - first.peak_resident)) / last.peak_resident).toFixed(0)} % less than ${last.allocator.label} with ${format.bytes(last.peak_resident)}.`))
+	return el('p', {}, el('strong', {}, `${nameOf(first)} needs the least memory at its peak, ${format.bytes(first.peak_resident)}: `
+		+ `${((100 * (last.peak_resident - first.peak_resident)) / last.peak_resident).toFixed(0)} % less than ${nameOf(last)} with ${format.bytes(last.peak_resident)}.`))
 }
 
 function fidelity(results) {
 	const r = results.find((one) => one.fidelity)
 	if (!r) return note('How true the replay is can be told only where the recorded allocator is among those replayed, and the tape has the process\u2019s memory.')
-	return el('p', { id: 'fidelity' }, `Replayed with ${r.allocator.label}, memory follows the recorded process within ${(100 * r.fidelity.mean).toFixed(1)} % (mean), `
+	return el('p', { id: 'fidelity' }, `Replayed with ${nameOf(r)}, memory follows the recorded process within ${(100 * r.fidelity.mean).toFixed(1)} % (mean), `
 		+ `${format.signedPercent(r.fidelity.worst)} (worst, at ${format.time(r.fidelity.worst_ns)}).`)
 }
 
@@ -122,7 +125,7 @@ function latencyTable(good, call) {
 
 function table(results) {
 	const head = ['allocator', 'peak', 'at the end', 'requested', 'internal', 'holes', 'retained', 'metadata', 'time', 'CPU', 'faults']
-	const rows = results.map((r, i) => el('tr', {}, el('th', { scope: 'row' }, swatch(`var(--${['blue', 'orange', 'green', 'purple', 'sky', 'red', 'yellow', 'grey'][i % 8]})`), label(r)),
+	const rows = results.map((r, i) => el('tr', {}, el('th', { scope: 'row', title: r.allocator.path }, swatch(`var(--${['blue', 'orange', 'green', 'purple', 'sky', 'red', 'yellow', 'grey'][i % 8]})`), label(r)),
 		r.error ? el('td', { colspan: 10 }, r.error.text) : [bytesEl(r.peak_resident), bytesEl(r.end_resident),
 			...PARTS.map(([key]) => (r.end_split[key] === null ? 'not known' : bytesEl(r.end_split[key]))), format.duration(r.wall_ns), format.duration(r.cpu_ns), countEl(r.page_faults)]
 			.map((value) => el('td', { class: 'number' }, value))))
@@ -146,7 +149,7 @@ function charts(report, replay, good) {
 export function replaySection(report) {
 	const replay = report.doc.replay
 	if (!replay) return null
-	const s = section('replay', 'The same calls under other allocators', `Played back with order ${replay.order}, pace ${replay.pace}, clock ${replay.clock}, touch ${replay.touch}, ${replay.repeat} timed run${replay.repeat === 1 ? '' : 's'} each; * is the recorded allocator.`)
+	const s = section('replay', 'The same calls under other allocators', `${replay.tape}, played back with order ${replay.order}, pace ${replay.pace}, clock ${replay.clock}, touch ${replay.touch}, ${replay.repeat} timed run${replay.repeat === 1 ? '' : 's'} each; * is the recorded allocator.`)
 	const good = replay.results.filter((r) => !r.error)
 	const warnings = [...new Set([...replay.warnings, ...replay.results.flatMap((r) => r.warnings)])]
 	s.body.append(least(good) ?? '', el('ul', { class: 'verdicts' }, replay.results.map((r) => el('li', {}, verdict(r)))), fidelity(good), table(replay.results),

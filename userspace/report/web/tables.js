@@ -27,7 +27,7 @@ function sparkline(report, stack) {
 function stackDetail(report, stack) {
 	const lines = stack.frames.map((f, i) => el('li', { class: i < stack.allocator_frames ? 'allocator' : '' }, el('code', {}, f.function),
 		f.file ? el('span', { class: 'where' }, ` ${f.file}${f.line ? `:${f.line}` : ''}`) : el('span', { class: 'where' }, ` ${f.module}`)))
-	const sums = el('p', {}, 'Over the recording: ', countEl(stack.allocations), ' allocations of ', bytesEl(stack.allocated_bytes), ', ', countEl(stack.frees),
+	const sums = el('p', {}, 'Over the recording: ', countEl(stack.allocations), stack.allocations === 1 ? ' allocation of ' : ' allocations of ', bytesEl(stack.allocated_bytes), ', ', countEl(stack.frees),
 		' freed, ', countEl(stack.temporary), ' of them within a millisecond; ', bytesEl(stack.freed_by_others_bytes), ' by another thread.')
 	return el('div', { class: 'stack-detail' }, el('div', {}, sparkline(report, stack), sums), el('ol', {}, lines))
 }
