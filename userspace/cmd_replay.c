@@ -477,6 +477,14 @@ static int replay_tape(struct replay_args *args)
 	return status;
 }
 
+static void tell_next(const struct replay_args *args)
+{
+	if (args->out_html)
+		message_info("next: open %s in a browser", args->out_path);
+	else
+		message_info("next: heaptape report %s --replay %s -o report.html", args->path, args->out_path);
+}
+
 /* Opened before the work, so that a name that cannot be is told at once; half of one is left nowhere. */
 static int replay_to_file(struct replay_args *args)
 {
@@ -497,7 +505,7 @@ static int replay_to_file(struct replay_args *args)
 	if (!is_written)
 		unlink(args->out_path);
 	else if (status == EXIT_DONE)
-		message_info("next: %s %s", args->out_html ? "open in a browser:" : "heaptape report TAPE -o FILE.html --replay", args->out_path);
+		tell_next(args);
 	return status;
 }
 

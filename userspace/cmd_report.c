@@ -107,10 +107,10 @@ static unsigned top_rows(const struct report_args *x)
 
 static void say_what_next(const struct report_args *x)
 {
-	if (x->out_path)
-		message_info("next: open %s in a browser%s", x->out_path, x->to == TO_HTML ? "" : " (-o FILE.html)");
+	if (x->to == TO_HTML)
+		message_info("next: open %s in a browser", x->out_path);
 	else if (x->to == TO_TEXT && x->by == REPORT_SCREEN)
-		message_info("next: heaptape report %s --by stack, or heaptape replay %s", x->path, x->path);
+		message_info("next: heaptape report %s -o report.html, or heaptape replay %s", x->path, x->path);
 }
 
 static int print(struct report_args *x, const struct analysis *a, FILE *out)

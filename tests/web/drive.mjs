@@ -125,6 +125,18 @@ async function lookAtMarker(page) {
 		await at(page, 2)
 		return first(before, await near(page, await colourIn(page, 'timeline', [ns, above]), 'paper', 12))
 	})
+	await test('the time line zooms around the chosen moment, and out again', async () => {
+		await at(page, 8)
+		await page.getByRole('button', { name: 'Zoom in' }).click()
+		await page.getByRole('button', { name: 'Zoom in' }).click()
+		await settle(page)
+		const x = await page.evaluate(() => [6.5e9, 8e9, 9.5e9].map((ns) => Math.round(heaptape.charts.timeline.convertToPixel({ xAxisIndex: 0 }, ns))))
+		const inside = await near(page, await colourIn(page, 'timeline', [8.3e9, 4 * MIB]), 'blue')
+		await page.getByRole('button', { name: 'All of it' }).click()
+		await settle(page)
+		const all = await page.evaluate(() => [0, 12e9].map((ns) => Math.round(heaptape.charts.timeline.convertToPixel({ xAxisIndex: 0 }, ns))))
+		return first(equal([x[0], x[2]], all), equal(x[1], Math.round((all[0] + all[1]) / 2)), inside)
+	})
 	await test('a click in the time line chooses the nearest moment', async () => {
 		const x = await page.evaluate(() => heaptape.charts.timeline.convertToPixel({ xAxisIndex: 0 }, 10.1e9))
 		await page.locator('[data-chart=timeline]').click({ position: { x, y: 120 } })

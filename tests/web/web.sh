@@ -29,6 +29,18 @@ refusals() {
 		pass "-o FILE.json is the document" || fail "-o FILE.json is the document" "$(cat "$TMP/err")"
 }
 
+# What is packed into a page, as the browser unpacks it.
+unpacked() { /usr/bin/python3 -c 'import base64,re,sys,zlib; sys.stdout.buffer.write(zlib.decompress(base64.b64decode(re.search(rb"octet-stream\">([^<]*)<", open(sys.argv[1],"rb").read())[1])))' "$1"; }
+
+# The allocators side by side, in one command.
+from_replay() {
+	"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --plan-cache off -o "$TMP/replay.html" >"$TMP/out" 2>"$TMP/err" && unpacked "$TMP/replay.html" >"$TMP/doc.json" &&
+		[ "$(json "$TMP/doc.json" "len(d['replay']['results']), d['summary']['peak_live_bytes'], len(d['map']) == len(d['moments']['ns'])")" = "(1, $(((16 << 20) + 256)), True)" ] && grep -q glibc "$TMP/out" &&
+		pass "replay -o FILE.html writes the report with its results, and prints them" || fail "replay -o FILE.html writes the report with its results, and prints them" "$(cat "$TMP/err")"
+	"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --plan-cache off -o "$TMP/replay.html" >"$TMP/out" 2>"$TMP/err"
+	[ $? = 1 ] && [ ! -s "$TMP/out" ] && grep -q -- "-f to overwrite" "$TMP/err" && pass "and replays nothing where the file is there" || fail "and replays nothing where the file is there" "$(cat "$TMP/err")"
+}
+
 # Without the registry the build goes on, says so, and tries again the next time.
 without_npm() {
 	mkdir "$TMP/nothing"
@@ -67,6 +79,7 @@ for name in small hostile empty; do "$BUILD/make_page_tape" "$TMP/$name.tape" $n
 "$BUILD/make_page_tape" "$TMP/large.tape" large "$EVENTS" 1500 || fail "the tapes" "make_page_tape large"
 if [ -z "$only" ]; then
 	refusals
+	from_replay
 	without_npm
 fi
 "$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --alloc jemalloc --latency on --plan-cache off -f -o "$WORK/replay.json" >/dev/null 2>"$TMP/err" &&

@@ -2,9 +2,10 @@
 /*
  * analysis.h - what a tape says about its target's heap: over time, by call stack, by thread, by size.
  *
- * Streams: two passes over the tape (the first finds its end and its peak), memory by live objects, stacks and threads. Calls
- * that failed, sub-allocations and events outside [from_ns, to_ns] are in no sum; objects born before from_ns count as live
- * all the same. A resize is a birth of its new size and no death: the object lives on. One thread at a time.
+ * Streams: two passes over the tape (the first finds its end and its peak), memory by live objects, stacks and threads, and for
+ * each of opts.nr_moments 60 bytes a stack and 200 KiB of map. Calls that failed, sub-allocations and events outside
+ * [from_ns, to_ns] are in no sum; objects born before from_ns count as live all the same. A resize is a birth of its new size
+ * and no death: the object lives on. One thread at a time.
  */
 #ifndef HEAPTAPE_ANALYSIS_H
 #define HEAPTAPE_ANALYSIS_H

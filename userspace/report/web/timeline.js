@@ -1,6 +1,6 @@
 // timeline.js - memory and calls over time. A click chooses the moment that everything below is about.
 import { axis, bytesAxis, colour, makeChart, momentLine, onTime, timeAxis, zoom } from './charts.js'
-import { hover, section } from './dom.js'
+import { el, hover, section } from './dom.js'
 import * as format from './format.js'
 import { choose, chosen, onChange } from './store.js'
 
@@ -57,11 +57,22 @@ function option(report) {
 	}
 }
 
+// Half as much of the time as now, around the chosen moment; or all of it.
+function zoomTo(chart, report, half) {
+	const { start, end } = chart.getOption().dataZoom[0]
+	const { first_ns, last_ns } = report.summary
+	const middle = (100 * (report.moments[chosen('moment')].ns - first_ns)) / Math.max(1, last_ns - first_ns)
+	const width = half ? Math.max(1, (end - start) / 2) : 100
+	const from = half ? Math.min(100 - width, Math.max(0, middle - width / 2)) : 0
+	chart.dispatchAction({ type: 'dataZoom', start: from, end: from + width })
+}
+
 export function timelineSection(report) {
-	const s = section('timeline', 'Time line', 'Click to choose a moment (the triangles below are those that were looked at closely); drag the handles, or Ctrl and the wheel, to zoom.')
+	const s = section('timeline', 'Time line', 'A click chooses a moment for all that follows; triangles are those that were looked at closely. Zoom by the buttons, the handles below, or Ctrl and the wheel.')
 	const chart = makeChart('timeline', 'Live objects, resident memory and calls over time', 366, () => option(report))
 	chart.started((c) => onTime(c, (ns) => choose('moment', report.nearestMoment(ns))))
 	onChange('moment', () => chart.get()?.setOption({ series: [{ markLine: momentLine(report.moments[chosen('moment')].ns) }] }))
-	s.body.append(chart.node)
+	s.body.append(el('div', { class: 'tools' }, el('button', { type: 'button', click: () => zoomTo(chart.get(), report, true) }, 'Zoom in'),
+		el('button', { type: 'button', click: () => zoomTo(chart.get(), report, false) }, 'All of it')), chart.node)
 	return s.node
 }
