@@ -21,7 +21,7 @@ tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux pro
 # For the tests of names: ways to pack debug information, another linker, and the client that --debuginfod loads.
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
 # The HTML report is bundled with npm (other packages of nodejs bring it along) and looked at in a browser.
-tests+=(chromium)
+tests+=(chromium fonts-dejavu-core)
 command -v npm >/dev/null || tests+=(npm)
 bench=(heaptrack bpftrace memcached)
 

@@ -171,6 +171,10 @@ static int run_report(struct report_args *x)
 		fd = out_file_open(x->out_path, x->path, x->overwrite);
 		out = fd < 0 ? NULL : fdopen(fd, "w");
 	}
+	if (fd >= 0 && !out) {
+		say_how(x, -errno);
+		close(fd);
+	}
 	status = out ? analyse(x, out) : EXIT_FAILED;
 	if (out && out != stdout && fclose(out) && status == EXIT_DONE)
 		status = say_how(x, -errno);
@@ -358,7 +362,8 @@ const struct command cmd_report = {
 		{ "out", 'o', "FILE", "write to FILE: a page if its name ends in .html, JSON if it ends in .json" },
 		{ "force", 'f', NULL, "overwrite FILE" },
 		{ "replay", 'R', "FILE.json", "what replay -o FILE.json wrote of this tape, to be shown with it" },
-		{ "top", 't', "N", "rows of a table (default: 5 on the screen, 30 in a table, 1,500 stacks in JSON)" },
+		{ "top", 't', "N", "rows of a table (default: 5 on the screen, 30 in a table, 1,500 stacks in JSON, where -o FILE.html takes 2,000\n"
+				  "in all)" },
 		{ "json", 'j', NULL, "everything as JSON; stacks: the first N by each of their figures, the others in one sum" },
 		{ "salvage", 's', NULL, "pass over damaged blocks and say how many there were" },
 		FIND_OPTION_ROWS,

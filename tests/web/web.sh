@@ -82,7 +82,7 @@ if [ -z "$only" ]; then
 	from_replay
 	without_npm
 fi
-"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --alloc jemalloc --latency on --plan-cache off -f -o "$WORK/replay.json" >/dev/null 2>"$TMP/err" &&
+"$HEAPTAPE" replay -q "$TMP/small.tape" --alloc glibc --alloc jemalloc --repeat 5 --latency on --plan-cache off -f -o "$WORK/replay.json" >/dev/null 2>"$TMP/err" &&
 	report "$TMP/small.tape" --replay "$WORK/replay.json" -f -o "$WORK/small.html" && pass "a report with a replay in it" || fail "a report with a replay in it" "$(cat "$TMP/err")"
 begin=$(date +%s%N)
 report "$TMP/large.tape" -f -o "$WORK/large.html" || fail "the large report" "$(cat "$TMP/err")"

@@ -15,16 +15,23 @@ function bundled(entry) {
 		format: 'iife',
 		target: ['chrome100', 'firefox113', 'safari16.4'], // the first with DecompressionStream, or later
 		charset: 'utf8',
-		legalComments: 'eof',
+		legalComments: 'none', // whole texts stand beside the script,
 		nodePaths: [`${folder}/node_modules`],
 		define: { 'process.env.NODE_ENV': '"production"', __DEV__: 'false' },
 	})
 	return result.outputFiles[0].text
 }
 
+// What is given away must say under which licences.
+const licences = ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt']
+	.map((file) => `${file}\n\n${readFileSync(`${folder}/node_modules/${file}`, 'utf8')}`)
+	.join('\n')
+	.replaceAll('<', '(')
+
 // A function as replacement: `$&` in minified code is no pattern. An end tag inside a script would end it.
 const script = bundled('main.js').replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--')
 const page = readFileSync(`${web}/page.html`, 'utf8')
 	.replace('/*STYLES*/', () => bundled('style.css'))
+	.replace('/*LICENCES*/', () => licences)
 	.replace('/*SCRIPTS*/', () => script)
 writeFileSync(`${folder}/page.html`, page)

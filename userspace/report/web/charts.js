@@ -7,8 +7,18 @@ import { el } from './dom.js'
 import * as format from './format.js'
 import { onChange } from './store.js'
 
-echarts.use([BarChart, CustomChart, LineChart, ScatterChart, DataZoomComponent, GridComponent, LegendComponent, MarkLineComponent,
-	TooltipComponent, CanvasRenderer])
+echarts.use([
+	BarChart,
+	CustomChart,
+	LineChart,
+	ScatterChart,
+	DataZoomComponent,
+	GridComponent,
+	LegendComponent,
+	MarkLineComponent,
+	TooltipComponent,
+	CanvasRenderer,
+])
 
 // All charts of the page by their name, for the tests.
 export const charts = {}
@@ -39,7 +49,13 @@ export function makeChart(name, label, height, build) {
 	const waiting = []
 	new ResizeObserver(() => (chart ? chart.resize() : start())).observe(node)
 	onChange('dark', draw)
-	return { node, draw, started: (fn) => (chart ? fn(chart) : waiting.push(fn)), resize: () => chart?.resize(), get: () => chart }
+	return {
+		node,
+		draw,
+		started: (fn) => (chart ? fn(chart) : waiting.push(fn)),
+		resize: () => chart?.resize(),
+		get: () => chart,
+	}
 }
 
 function withLooks(option) {
@@ -47,10 +63,25 @@ function withLooks(option) {
 		animation: false,
 		textStyle: { fontFamily: 'inherit', color: colour('text') },
 		...option,
-		tooltip: option.tooltip && { confine: true, backgroundColor: colour('raised'), borderColor: colour('line'), padding: 0,
-			textStyle: { color: colour('text') }, ...option.tooltip },
-		legend: option.legend && { textStyle: { color: colour('text') }, inactiveColor: colour('faint'), icon: 'roundRect', itemWidth: 12,
-			itemHeight: 12, type: 'plain', top: 0, left: 0, ...option.legend },
+		tooltip: option.tooltip && {
+			confine: true,
+			backgroundColor: colour('raised'),
+			borderColor: colour('line'),
+			padding: 0,
+			textStyle: { color: colour('text') },
+			...option.tooltip,
+		},
+		legend: option.legend && {
+			textStyle: { color: colour('text') },
+			inactiveColor: colour('faint'),
+			icon: 'roundRect',
+			itemWidth: 12,
+			itemHeight: 12,
+			type: 'plain',
+			top: 0,
+			left: 0,
+			...option.legend,
+		},
 	}
 }
 
@@ -68,8 +99,14 @@ export function axis(extra) {
 // Round numbers of MiB, not of a million bytes.
 export function bytesAxis(max, extra = {}) {
 	const step = niceStep(max)
-	return axis({ type: 'value', min: 0, max: Math.max(step, Math.ceil(max / step) * step), interval: step,
-		axisLabel: { formatter: (v) => (v ? format.bytes(v) : '0') }, ...extra })
+	return axis({
+		type: 'value',
+		min: 0,
+		max: Math.max(step, Math.ceil(max / step) * step),
+		interval: step,
+		axisLabel: { formatter: (v) => (v ? format.bytes(v) : '0') },
+		...extra,
+	})
 }
 
 function niceStep(max) {
@@ -79,23 +116,46 @@ function niceStep(max) {
 }
 
 export function timeAxis(summary, extra = {}) {
-	return axis({ type: 'value', min: summary.first_ns, max: Math.max(summary.last_ns, summary.first_ns + 1),
-		splitLine: { show: false }, axisLabel: { formatter: (v) => format.duration(v) }, ...extra })
+	return axis({
+		type: 'value',
+		min: summary.first_ns,
+		max: Math.max(summary.last_ns, summary.first_ns + 1),
+		splitLine: { show: false },
+		axisLabel: { formatter: (v) => format.duration(v) },
+		...extra,
+	})
 }
 
 export function zoom(bottom) {
-	return [{ type: 'inside', filterMode: 'none', zoomOnMouseWheel: 'ctrl', moveOnMouseMove: false, moveOnMouseWheel: false },
-		{ type: 'slider', filterMode: 'none', height: 20, bottom, borderColor: colour('line'), fillerColor: colour('wash'),
+	return [
+		{ type: 'inside', filterMode: 'none', zoomOnMouseWheel: 'ctrl', moveOnMouseMove: false, moveOnMouseWheel: false },
+		{
+			type: 'slider',
+			filterMode: 'none',
+			height: 20,
+			bottom,
+			borderColor: colour('line'),
+			fillerColor: colour('wash'),
 			dataBackground: { lineStyle: { opacity: 0 }, areaStyle: { color: colour('faint'), opacity: 0.3 } },
 			selectedDataBackground: { lineStyle: { opacity: 0 }, areaStyle: { color: colour('blue'), opacity: 0.3 } },
-			handleStyle: { color: colour('raised'), borderColor: colour('muted') }, moveHandleSize: 0,
-			labelFormatter: (v) => format.duration(v), textStyle: { color: colour('muted') } }]
+			handleStyle: { color: colour('raised'), borderColor: colour('muted') },
+			moveHandleSize: 0,
+			labelFormatter: (v) => format.duration(v),
+			textStyle: { color: colour('muted') },
+		},
+	]
 }
 
 // The chosen moment, across a chart over time.
 export function momentLine(ns) {
-	return { silent: true, symbol: 'none', animation: false, lineStyle: { color: colour('text'), type: 'solid', width: 1.5 },
-		label: { show: false }, data: [{ xAxis: ns }] }
+	return {
+		silent: true,
+		symbol: 'none',
+		animation: false,
+		lineStyle: { color: colour('text'), type: 'solid', width: 1.5 },
+		label: { show: false },
+		data: [{ xAxis: ns }],
+	}
 }
 
 // A click anywhere on a chart over time is a time.

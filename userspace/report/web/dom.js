@@ -24,15 +24,30 @@ export function countEl(n) {
 // A section of the page, with what it is about in one sentence.
 export function section(id, title, about) {
 	const body = el('div', { class: 'body' })
-	const node = el('section', { id, 'aria-labelledby': `${id}-title` },
-		el('h2', { id: `${id}-title` }, title), about ? el('p', { class: 'about' }, about) : null, body)
+	const node = el(
+		'section',
+		{ id, 'aria-labelledby': `${id}-title` },
+		el('h2', { id: `${id}-title` }, title),
+		about ? el('p', { class: 'about' }, about) : null,
+		body,
+	)
 	return { node, body }
 }
 
 // Buttons of which one is pressed. choices: [[value, label]].
 export function choice(label, choices, chosen, onChoose) {
 	const buttons = choices.map(([value, text]) =>
-		el('button', { type: 'button', 'data-value': value, 'aria-pressed': String(value === chosen), click: () => choose(value) }, text))
+		el(
+			'button',
+			{
+				type: 'button',
+				'data-value': value,
+				'aria-pressed': String(value === chosen),
+				click: () => choose(value),
+			},
+			text,
+		),
+	)
 	function choose(value) {
 		for (const b of buttons) b.setAttribute('aria-pressed', String(b.dataset.value === value))
 		onChoose(value)
@@ -46,10 +61,26 @@ export function note(text) {
 
 // Rows of a hover: what it is, then label and value.
 export function hover(title, rows, lines = []) {
-	return el('div', { class: 'hover' }, el('strong', {}, title),
-		rows.length ? el('table', {}, rows.map(([name, value, colour]) => el('tr', {},
-			el('td', {}, colour ? swatch(colour) : null, name), el('td', { class: 'number' }, value)))) : null,
-		lines.map((line) => el('div', { class: 'line' }, line)))
+	return el(
+		'div',
+		{ class: 'hover' },
+		el('strong', {}, title),
+		rows.length
+			? el(
+					'table',
+					{},
+					rows.map(([name, value, colour]) =>
+						el(
+							'tr',
+							{},
+							el('td', {}, colour ? swatch(colour) : null, name),
+							el('td', { class: 'number' }, value),
+						),
+					),
+				)
+			: null,
+		lines.map((line) => el('div', { class: 'line' }, line)),
+	)
 }
 
 export function swatch(colour) {

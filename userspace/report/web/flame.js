@@ -6,7 +6,7 @@ import { chosen, onChange } from './store.js'
 
 const ROW = 19
 const WIDTH_MIN = 0.4 / 1000 // of the whole: narrower than that is not seen
-const DEPTH_SHOWN = 34       // rows before the graph scrolls
+const DEPTH_SHOWN = 34 // rows before the graph scrolls
 
 const KINDS = {
 	live: ['Live', 'live_bytes', 'live'],
@@ -23,7 +23,16 @@ const ABOUT = {
 
 class Node {
 	constructor(name, frame, parent) {
-		Object.assign(this, { name, frame, parent, value: 0, self: 0, children: new Map(), depth: parent ? parent.depth + 1 : 0, x: 0 })
+		Object.assign(this, {
+			name,
+			frame,
+			parent,
+			value: 0,
+			self: 0,
+			children: new Map(),
+			depth: parent ? parent.depth + 1 : 0,
+			x: 0,
+		})
 	}
 }
 
@@ -35,7 +44,8 @@ function buildTree(report, key) {
 		if (!value) continue
 		let node = root
 		node.value += value
-		for (let i = stack.frames.length - 1; i >= 0; i--) node = step(node, stack.frames[i].key, stack.frames[i].function, stack.frames[i], value)
+		for (let i = stack.frames.length - 1; i >= 0; i--)
+			node = step(node, stack.frames[i].key, stack.frames[i].function, stack.frames[i], value)
 		if (!stack.frames.length) node = step(node, -1 - stack.isRest, stack.label, null, value)
 		node.self += value
 	}
@@ -82,7 +92,12 @@ export class Flame {
 	constructor(report) {
 		Object.assign(this, { report, kind: 'live', objects: false, needle: '', focusKeys: [], cursor: 0, list: [] })
 		this.modules = this.rankModules()
-		this.chart = makeChart('flame', 'Flame graph; arrow keys go from frame to frame, Enter makes one as wide as the graph, Escape shows all', 300, () => this.option())
+		this.chart = makeChart(
+			'flame',
+			'Flame graph; arrow keys go from frame to frame, Enter makes one as wide as the graph, Escape shows all',
+			300,
+			() => this.option(),
+		)
 		this.chart.node.tabIndex = 0
 		this.chart.node.addEventListener('keydown', (e) => this.key(e))
 		this.chart.started((c) => {
@@ -100,26 +115,30 @@ export class Flame {
 	rankModules() {
 		const sums = new Map()
 		for (const stack of this.report.stacks)
-			for (const module of new Set(stack.frames.map((f) => f.module))) sums.set(module, (sums.get(module) ?? 0) + stack.allocated_bytes)
+			for (const module of new Set(stack.frames.map((f) => f.module)))
+				sums.set(module, (sums.get(module) ?? 0) + stack.allocated_bytes)
 		const order = [...sums].sort((a, b) => b[1] - a[1]).map(([module]) => module)
 		return new Map(order.slice(0, 6).map((module, i) => [module, i]))
 	}
 
-	get key_() {
+	get figure() {
 		const [, bytes, objects] = KINDS[this.kind]
 		return this.objects && objects ? objects : bytes
 	}
 
 	text(value) {
-		return this.key_.endsWith('bytes') ? format.bytes(value) : `${format.count(value)} objects`
+		return this.figure.endsWith('bytes') ? format.bytes(value) : `${format.count(value)} objects`
 	}
 
 	exact(value) {
-		return this.key_.endsWith('bytes') ? format.exactBytes(value) : `${format.exact(value)} objects`
+		return this.figure.endsWith('bytes') ? format.exactBytes(value) : `${format.exact(value)} objects`
 	}
 
 	matches(node) {
-		return node.frame && `${node.frame.function} ${node.frame.file ?? ''} ${node.frame.module}`.toLowerCase().includes(this.needle)
+		return (
+			node.frame &&
+			`${node.frame.function} ${node.frame.file ?? ''} ${node.frame.module}`.toLowerCase().includes(this.needle)
+		)
 	}
 
 	// A needle's share, without counting a function twice that calls itself.
@@ -131,7 +150,7 @@ export class Flame {
 	}
 
 	update() {
-		this.root = buildTree(this.report, this.key_)
+		this.root = buildTree(this.report, this.figure)
 		const focus = find(this.root, this.focusKeys)
 		this.list = this.root.value ? layout(focus) : []
 		this.cursor = Math.max(0, this.list.indexOf(focus))
@@ -146,7 +165,10 @@ export class Flame {
 
 	tell(focus) {
 		const parts = [`${this.text(this.root.value)} in all at ${format.time(this.report.moments[chosen('moment')].ns)}`]
-		if (focus !== this.root) parts.push(`${this.text(focus.value)} (${format.percent(focus.value, this.root.value)}) under ${focus.name}`)
+		if (focus !== this.root)
+			parts.push(
+				`${this.text(focus.value)} (${format.percent(focus.value, this.root.value)}) under ${focus.name}`,
+			)
 		if (this.needle) {
 			const sum = this.sumMatches(this.root)
 			parts.push(`${this.text(sum)} (${format.percent(sum, this.root.value)}) match`)
@@ -169,8 +191,16 @@ export class Flame {
 			xAxis: axis({ type: 'value', min: 0, max: 1, show: false }),
 			yAxis: axis({ type: 'value', min: 0, max: depth, inverse: true, show: false }),
 			tooltip: { formatter: (params) => this.describe(this.list[params.dataIndex]) },
-			series: [{ type: 'custom', progressive: 0, clip: true, encode: { x: [0, 1], y: 2 }, renderItem: (_, api) => this.draw(api),
-				data: this.list.map((n, i) => ({ name: n.name, value: [n.x, n.x + n.w, n.depth, i] })) }],
+			series: [
+				{
+					type: 'custom',
+					progressive: 0,
+					clip: true,
+					encode: { x: [0, 1], y: 2 },
+					renderItem: (_, api) => this.draw(api),
+					data: this.list.map((n, i) => ({ name: n.name, value: [n.x, n.x + n.w, n.depth, i] })),
+				},
+			],
 		}
 	}
 
@@ -181,19 +211,49 @@ export class Flame {
 		const marked = this.list[this.cursor] === node && document.activeElement === this.chart.node
 		const above = this.focusKeys.length && node.depth < this.focusKeys.length
 		return {
-			type: 'rect', shape: { x, y, width: Math.max(0.4, width - (width > 3 ? 1 : 0)), height: ROW - 1, r: width > 8 ? 2 : 0 },
-			style: { fill: this.colourOf(node), opacity: above ? 0.55 : 1, stroke: marked ? colour('text') : undefined, lineWidth: marked ? 2 : 0 },
+			type: 'rect',
+			shape: { x, y, width: Math.max(0.4, width - (width > 3 ? 1 : 0)), height: ROW - 1, r: width > 8 ? 2 : 0 },
+			style: {
+				fill: this.colourOf(node),
+				opacity: above ? 0.55 : 1,
+				stroke: marked ? colour('text') : undefined,
+				lineWidth: marked ? 2 : 0,
+			},
 			emphasis: { style: { stroke: colour('text'), lineWidth: 1 } },
-			textContent: width > 34 ? { style: { text: node.name, fill: this.needle && !this.matches(node) ? colour('muted') : '#111',
-				fontSize: 11.5, width: width - 8, overflow: 'truncate', ellipsis: '…' } } : undefined,
+			textContent:
+				width > 34
+					? {
+							style: {
+								text: node.name,
+								fill:
+									this.needle && !this.matches(node)
+										? colour('muted')
+										: '#111',
+								fontSize: 11.5,
+								width: width - 8,
+								overflow: 'truncate',
+								ellipsis: '…',
+							},
+						}
+					: undefined,
 			textConfig: { position: 'insideLeft', distance: 4 },
 		}
 	}
 
 	describe(node) {
-		const rows = [[KINDS[this.kind][0].toLowerCase(), `${this.text(node.value)} (${this.exact(node.value)})`],
-			['of all', format.percent(node.value, this.root.value)], ['by itself', this.text(node.self)]]
-		const where = node.frame ? [node.frame.file ? `${node.frame.file}${node.frame.line ? `:${node.frame.line}` : ''}` : null, node.frame.module].filter(Boolean) : []
+		const rows = [
+			[KINDS[this.kind][0].toLowerCase(), `${this.text(node.value)} (${this.exact(node.value)})`],
+			['of all', format.percent(node.value, this.root.value)],
+			['by itself', this.text(node.self)],
+		]
+		const where = node.frame
+			? [
+					node.frame.file
+						? `${node.frame.file}${node.frame.line ? `:${node.frame.line}` : ''}`
+						: null,
+					node.frame.module,
+				].filter(Boolean)
+			: []
 		return hover(node.name, rows, where)
 	}
 
@@ -216,8 +276,12 @@ export class Flame {
 
 	key(event) {
 		const node = this.list[this.cursor]
-		const go = { ArrowDown: () => this.list.find((n) => n.parent === node), ArrowUp: () => node?.parent,
-			ArrowRight: () => this.beside(node, 1), ArrowLeft: () => this.beside(node, -1) }[event.key]
+		const go = {
+			ArrowDown: () => this.list.find((n) => n.parent === node),
+			ArrowUp: () => node?.parent,
+			ArrowRight: () => this.beside(node, 1),
+			ArrowLeft: () => this.beside(node, -1),
+		}[event.key]
 		if (event.key === 'Enter') this.focusOn(node)
 		else if (event.key === 'Escape') this.focusOn(this.root)
 		else if (!go) return
@@ -253,18 +317,44 @@ export function flameSection(report) {
 	const s = section('flame', 'Flame graphs')
 	const flame = new Flame(report)
 	const about = el('p', { class: 'about' }, ABOUT.live)
-	const kinds = choice('What is drawn', Object.entries(KINDS).map(([k, [name]]) => [k, name]), 'live', (kind) => {
-		about.textContent = ABOUT[kind]
-		flame.setKind(kind)
+	const kinds = choice(
+		'What is drawn',
+		Object.entries(KINDS).map(([k, [name]]) => [k, name]),
+		'live',
+		(kind) => {
+			about.textContent = ABOUT[kind]
+			flame.setKind(kind)
+		},
+	)
+	const units = choice(
+		'Unit',
+		[
+			['bytes', 'Bytes'],
+			['objects', 'Objects'],
+		],
+		'bytes',
+		(unit) => {
+			flame.objects = unit === 'objects'
+			flame.update()
+		},
+	)
+	const search = el('input', {
+		type: 'search',
+		id: 'flame-search',
+		placeholder: 'Search functions, files',
+		'aria-label': 'Search the flame graph',
+		spellcheck: 'false',
+		input: () => flame.search(search.value),
 	})
-	const units = choice('Unit', [['bytes', 'Bytes'], ['objects', 'Objects']], 'bytes', (unit) => {
-		flame.objects = unit === 'objects'
-		flame.update()
-	})
-	const search = el('input', { type: 'search', id: 'flame-search', placeholder: 'Search functions, files', 'aria-label': 'Search the flame graph',
-		spellcheck: 'false', input: () => flame.search(search.value) })
 	const all = el('button', { type: 'button', click: () => flame.focusOn(flame.root) }, 'Show all')
-	s.body.append(el('div', { class: 'tools' }, kinds, units, search, all), about, flame.crumb, flame.empty, flame.box, legend(flame))
+	s.body.append(
+		el('div', { class: 'tools' }, kinds, units, search, all),
+		about,
+		flame.crumb,
+		flame.empty,
+		flame.box,
+		legend(flame),
+	)
 	return { node: s.node, flame, show: (text) => showIn(s.node, flame, search, text) }
 }
 

@@ -4,7 +4,8 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']
 
 // Three figures that matter: "7.42 MiB", "46.1 KiB", "512 B".
 export function bytes(n) {
-	let size = Math.abs(n), unit = 0
+	let size = Math.abs(n),
+		unit = 0
 	while (size >= 1023.5 && unit < UNITS.length - 1) {
 		size /= 1024
 		unit++
@@ -27,7 +28,8 @@ export function count(n) {
 
 export function duration(ns) {
 	if (ns >= 60e9) return `${Math.floor(ns / 60e9)} min ${Math.round((ns % 60e9) / 1e9)} s`
-	const [size, unit] = ns >= 1e9 ? [ns / 1e9, 's'] : ns >= 1e6 ? [ns / 1e6, 'ms'] : ns >= 1e3 ? [ns / 1e3, 'µs'] : [ns, 'ns']
+	const [size, unit] =
+		ns >= 1e9 ? [ns / 1e9, 's'] : ns >= 1e6 ? [ns / 1e6, 'ms'] : ns >= 1e3 ? [ns / 1e3, 'µs'] : [ns, 'ns']
 	return `${Number(size.toPrecision(3))} ${unit}`
 }
 

@@ -9,8 +9,13 @@ function fact(name, ...value) {
 
 function recordedOn(machine) {
 	const start = Number(machine.start_unix_ns)
-	const parts = [start ? new Date(start / 1e6).toISOString().slice(0, 19).replace('T', ' ') + ' UTC' : null, machine['target.pid'] ? `process ${machine['target.pid']}` : null,
-		machine.allocator || null, machine['machine.cpus'] ? `${machine['machine.cpus']} CPUs` : null, machine['machine.kernel'] ? `Linux ${machine['machine.kernel']}` : null]
+	const parts = [
+		start ? new Date(start / 1e6).toISOString().slice(0, 19).replace('T', ' ') + ' UTC' : null,
+		machine['target.pid'] ? `process ${machine['target.pid']}` : null,
+		machine.allocator || null,
+		machine['machine.cpus'] ? `${machine['machine.cpus']} CPUs` : null,
+		machine['machine.kernel'] ? `Linux ${machine['machine.kernel']}` : null,
+	]
 	return parts.filter(Boolean).join(' · ')
 }
 
@@ -20,10 +25,16 @@ function facts(report) {
 	const rows = el('dl', { class: 'facts' })
 	const draw = () => {
 		const m = report.moments[chosen('moment')]
-		rows.replaceChildren(fact('live', bytesEl(m.live_bytes)), fact('objects', countEl(m.live)),
-			s.has_pages ? fact('heap in memory', bytesEl(m.resident + m.unknown)) : '', fact('most live', bytesEl(s.peak_live_bytes), ` at ${format.time(s.peak_ns)}`),
-			fact('allocated', bytesEl(s.allocated_bytes)), fact('allocations', countEl(s.allocations)), fact('threads', countEl(threads)),
-			fact('recorded', format.duration(s.last_ns - s.first_ns)))
+		rows.replaceChildren(
+			fact('live', bytesEl(m.live_bytes)),
+			fact('objects', countEl(m.live)),
+			s.has_pages ? fact('heap in memory', bytesEl(m.resident + m.unknown)) : '',
+			fact('most live', bytesEl(s.peak_live_bytes), ` at ${format.time(s.peak_ns)}`),
+			fact('allocated', bytesEl(s.allocated_bytes)),
+			fact('allocations', countEl(s.allocations)),
+			fact('threads', countEl(threads)),
+			fact('recorded', format.duration(s.last_ns - s.first_ns)),
+		)
 	}
 	draw()
 	onChange('moment', draw)
@@ -33,10 +44,18 @@ function facts(report) {
 export function fillHead(node, report) {
 	const s = report.summary
 	document.title = `heaptape: ${s.program || report.doc.tape}`
-	node.append(el('div', { class: 'title' }, el('h1', {}, s.program || 'a program without a name'), themeButton()),
-		el('p', { class: 'about' }, `${report.doc.tape} · ${recordedOn(report.doc.machine)}`), facts(report))
+	node.append(
+		el('div', { class: 'title' }, el('h1', {}, s.program || 'a program without a name'), themeButton()),
+		el('p', { class: 'about' }, `${report.doc.tape} · ${recordedOn(report.doc.machine)}`),
+		facts(report),
+	)
 	if (s.lost) node.append(note(`${format.exact(s.lost)} calls were lost while recording: all figures lack them.`))
-	if (!s.from_exec) node.append(note('Recording began when the program had already run: what was in memory before and was not seen since is told as unknown.'))
+	if (!s.from_exec)
+		node.append(
+			note(
+				'Recording began when the program had already run: what was in memory before and was not seen since is told as unknown.',
+			),
+		)
 }
 
 // ---- theme ----
@@ -76,8 +95,17 @@ function slider(report) {
 		waits = false
 		choose('moment', Number(input.value))
 	}
-	const input = el('input', { type: 'range', id: 'time', min: 0, max: report.lastMoment, step: 1, 'aria-label': 'The moment that everything is about',
-		input: () => { waits ||= Boolean(requestAnimationFrame(take)) } })
+	const input = el('input', {
+		type: 'range',
+		id: 'time',
+		min: 0,
+		max: report.lastMoment,
+		step: 1,
+		'aria-label': 'The moment that everything is about',
+		input: () => {
+			waits ||= Boolean(requestAnimationFrame(take))
+		},
+	})
 	const told = el('output', { for: 'time' })
 	const draw = () => {
 		const i = chosen('moment')
@@ -88,10 +116,24 @@ function slider(report) {
 	}
 	draw()
 	onChange('moment', draw)
-	return el('div', { class: 'time' }, el('label', { for: 'time' }, 'At'), told, input,
-		el('button', { type: 'button', click: () => choose('moment', report.peakMoment) }, 'Peak'), el('button', { type: 'button', click: () => choose('moment', report.lastMoment) }, 'End'))
+	return el(
+		'div',
+		{ class: 'time' },
+		el('label', { for: 'time' }, 'At'),
+		told,
+		input,
+		el('button', { type: 'button', click: () => choose('moment', report.peakMoment) }, 'Peak'),
+		el('button', { type: 'button', click: () => choose('moment', report.lastMoment) }, 'End'),
+	)
 }
 
 export function fillBar(node, report, sections) {
-	node.append(slider(report), el('ul', { class: 'links' }, sections.map((s) => el('li', {}, el('a', { href: `#${s.id}` }, s.name)))))
+	node.append(
+		slider(report),
+		el(
+			'ul',
+			{ class: 'links' },
+			sections.map((s) => el('li', {}, el('a', { href: `#${s.id}` }, s.name))),
+		),
+	)
 }

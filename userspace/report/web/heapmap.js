@@ -40,7 +40,10 @@ class Layout {
 	place(address) {
 		const block = Math.floor(address / this.block)
 		const rank = this.rank.get(block)
-		return { row: Math.floor(rank / this.perRow), x: ((rank % this.perRow) + (address - block * this.block) / this.block) / this.perRow }
+		return {
+			row: Math.floor(rank / this.perRow),
+			x: ((rank % this.perRow) + (address - block * this.block) / this.block) / this.perRow,
+		}
 	}
 
 	width(nbytes) {
@@ -49,7 +52,10 @@ class Layout {
 
 	// Ranks whose block does not follow the one before in memory.
 	get gaps() {
-		return this.blocks.map((b, i) => [b, i]).filter(([b, i]) => i && b !== this.blocks[i - 1] + 1).map(([, i]) => i)
+		return this.blocks
+			.map((b, i) => [b, i])
+			.filter(([b, i]) => i && b !== this.blocks[i - 1] + 1)
+			.map(([, i]) => i)
 	}
 }
 
@@ -58,15 +64,26 @@ export class HeapMap {
 		this.report = report
 		this.moments = report.moments.map((m) => report.cells(m.index))
 		this.layout = new Layout(this.moments)
-		this.canvas = el('canvas', { class: 'map', tabindex: 0, role: 'img', 'aria-describedby': 'map-cell',
-			'aria-label': 'Map of the heap; arrow keys go from cell to cell', 'data-chart': 'map',
-			mousemove: (e) => this.point(e), mouseleave: () => this.leave(), keydown: (e) => this.key(e) })
+		this.canvas = el('canvas', {
+			class: 'map',
+			tabindex: 0,
+			role: 'img',
+			'aria-describedby': 'map-cell',
+			'aria-label': 'Map of the heap; arrow keys go from cell to cell',
+			'data-chart': 'map',
+			mousemove: (e) => this.point(e),
+			mouseleave: () => this.leave(),
+			keydown: (e) => this.key(e),
+		})
 		this.tip = el('div', { class: 'tip', hidden: true })
 		this.told = el('p', { id: 'map-cell', class: 'sr', 'aria-live': 'polite' })
 		this.node = el('div', { class: 'map-box' }, this.canvas, this.tip, this.told)
 		this.current = -1
 		new ResizeObserver(() => this.draw()).observe(this.node)
-		onChange('moment', () => { this.leave(); this.draw() })
+		onChange('moment', () => {
+			this.leave()
+			this.draw()
+		})
 		onChange('dark', () => this.draw())
 	}
 
@@ -77,11 +94,17 @@ export class HeapMap {
 	rect(cell) {
 		const { row, x } = this.layout.place(cell.address)
 		const width = this.canvas.clientWidth - LEFT
-		return { x: LEFT + x * width, y: row * ROW_HEIGHT, w: Math.max(1, this.layout.width(cell.nbytes) * width), h: ROW_HEIGHT - 2 }
+		return {
+			x: LEFT + x * width,
+			y: row * ROW_HEIGHT,
+			w: Math.max(1, this.layout.width(cell.nbytes) * width),
+			h: ROW_HEIGHT - 2,
+		}
 	}
 
 	draw() {
-		const width = this.node.clientWidth, height = Math.max(1, this.layout.rows) * ROW_HEIGHT
+		const width = this.node.clientWidth,
+			height = Math.max(1, this.layout.rows) * ROW_HEIGHT
 		const ratio = window.devicePixelRatio || 1
 		if (!width) return
 		this.canvas.style.height = `${height}px`
@@ -103,7 +126,11 @@ export class HeapMap {
 			g.fillStyle = colour('ground')
 			g.fillRect(LEFT, row * ROW_HEIGHT, ((width - LEFT) * blocks) / this.layout.perRow, ROW_HEIGHT - 2)
 			g.fillStyle = colour('muted')
-			g.fillText(format.address(this.layout.blocks[row * this.layout.perRow] * this.layout.block), 0, row * ROW_HEIGHT + ROW_HEIGHT / 2 - 1)
+			g.fillText(
+				format.address(this.layout.blocks[row * this.layout.perRow] * this.layout.block),
+				0,
+				row * ROW_HEIGHT + ROW_HEIGHT / 2 - 1,
+			)
 		}
 	}
 
@@ -124,7 +151,8 @@ export class HeapMap {
 		g.fillStyle = colour('red')
 		for (const rank of this.layout.gaps) {
 			const x = LEFT + ((rank % this.layout.perRow) / this.layout.perRow) * (width - LEFT)
-			if (this.layout.perRow <= 16) g.fillRect(x - 1, Math.floor(rank / this.layout.perRow) * ROW_HEIGHT, 1.5, ROW_HEIGHT - 2)
+			if (this.layout.perRow <= 16)
+				g.fillRect(x - 1, Math.floor(rank / this.layout.perRow) * ROW_HEIGHT, 1.5, ROW_HEIGHT - 2)
 		}
 	}
 
@@ -177,12 +205,22 @@ export class HeapMap {
 
 	describe(cell) {
 		const now = this.report.moments[chosen('moment')].ns
-		const rows = [['in memory', `${format.bytes(cell.resident)} of ${format.bytes(cell.nbytes)}`], ['live objects', format.exact(cell.live)],
-			['live', `${format.bytes(cell.live_bytes)} (${format.exact(cell.live_bytes)})`]]
+		const rows = [
+			['in memory', `${format.bytes(cell.resident)} of ${format.bytes(cell.nbytes)}`],
+			['live objects', format.exact(cell.live)],
+			['live', `${format.bytes(cell.live_bytes)} (${format.exact(cell.live_bytes)})`],
+		]
 		if (cell.resident) rows.push(['full', format.percent(Math.min(cell.live_bytes, cell.resident), cell.resident)])
-		if (cell.live) rows.push(['oldest', `${format.duration(Math.max(0, now - cell.oldest))} old`], ['youngest', `${format.duration(Math.max(0, now - cell.youngest))} old`])
-		return hover(`${format.address(cell.address)} - ${format.address(cell.address + cell.nbytes)}`, rows,
-			cell.stacks.map((s) => `${format.bytes(s.bytes)}  ${s.label}`))
+		if (cell.live)
+			rows.push(
+				['oldest', `${format.duration(Math.max(0, now - cell.oldest))} old`],
+				['youngest', `${format.duration(Math.max(0, now - cell.youngest))} old`],
+			)
+		return hover(
+			`${format.address(cell.address)} - ${format.address(cell.address + cell.nbytes)}`,
+			rows,
+			cell.stacks.map((s) => `${format.bytes(s.bytes)}  ${s.label}`),
+		)
 	}
 }
 
@@ -190,7 +228,14 @@ function legend(report) {
 	const ramp = el('span', { class: 'ramp' })
 	ramp.style.background = `linear-gradient(to right, ${RAMP.join(',')})`
 	const untouched = [el('span', { class: 'outline' }), ' objects that are not in memory']
-	return el('p', { class: 'legend' }, 'empty ', ramp, ' full', report.summary.has_pages ? untouched : ' (of the addresses: what is in memory is not known)')
+	return el(
+		'p',
+		{ class: 'legend' },
+		'empty ',
+		ramp,
+		' full',
+		report.summary.has_pages ? untouched : ' (of the addresses: what is in memory is not known)',
+	)
 }
 
 function title(report) {
@@ -200,7 +245,11 @@ function title(report) {
 }
 
 export function heapMapSection(report) {
-	const s = section('map', 'Map of the heap', 'Addresses from left to right and row by row; a bright cell is memory that few bytes keep. Stretches in which nothing ever was are left out, a red line shows where.')
+	const s = section(
+		'map',
+		'Map of the heap',
+		'Addresses from left to right and row by row; a bright cell is memory that few bytes keep. Stretches in which nothing ever was are left out, a red line shows where.',
+	)
 	const map = new HeapMap(report)
 	const head = el('h3', { id: 'map-now' }, title(report))
 	onChange('moment', () => (head.textContent = title(report)))

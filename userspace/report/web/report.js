@@ -10,7 +10,8 @@ const NAME_SHOWN = 60
 // "std::map<...>::insert(...)": what stands in brackets is left out of a long name.
 function shortName(name) {
 	if (name.length <= NAME_SHOWN) return name
-	let text = '', depth = 0
+	let text = '',
+		depth = 0
 	for (const c of name.slice(0, 4000)) {
 		if (c === '<' || c === '(') text += depth++ === 0 ? `${c}...` : ''
 		else if ((c === '>' || c === ')') && depth) text += --depth === 0 ? c : ''
@@ -37,7 +38,9 @@ export class Report {
 		this.frames = doc.frames.map((f) => this.makeFrame(f))
 		this.stacks = doc.stacks.map((s, i) => this.makeStack(s, i))
 		this.byNumber = new Map(this.stacks.filter((s) => !s.isRest).map((s) => [s.number, s]))
-		this.threads = new Map(doc.threads.map((t) => [t.tid, t.tid ? `${t.name || 'thread'} ${t.tid}` : '(before the recording)']))
+		this.threads = new Map(
+			doc.threads.map((t) => [t.tid, t.tid ? `${t.name || 'thread'} ${t.tid}` : '(before the recording)']),
+		)
 	}
 
 	// Resident since before the recording and not seen since: what the kernel counted beyond what the tape knows.
@@ -50,8 +53,19 @@ export class Report {
 	makeMoments() {
 		const columns = this.doc.moments
 		const at = (key, i) => columns[key]?.[i] ?? 0
-		const keys = ['live', 'live_bytes', 'rss_anon', 'shared_pages_bytes', 'resident', 'requested', 'holes', 'retained',
-			'metadata', 'unresident', 'around']
+		const keys = [
+			'live',
+			'live_bytes',
+			'rss_anon',
+			'shared_pages_bytes',
+			'resident',
+			'requested',
+			'holes',
+			'retained',
+			'metadata',
+			'unresident',
+			'around',
+		]
 		const nr = Math.max(1, this.doc.map.length)
 		return Array.from({ length: nr }, (_, i) => {
 			const moment = { ns: at('ns', i), index: i }
@@ -69,7 +83,14 @@ export class Report {
 	makeStack(s, i) {
 		const isRest = this.doc.stacks_left_out > 0 && i === this.doc.stacks.length - 1
 		const frames = s.frames.map((f) => this.frames[f])
-		return { ...s, isRest, index: i, number: s.stack, frames, label: this.labelOf(frames, s.allocator_frames, isRest) }
+		return {
+			...s,
+			isRest,
+			index: i,
+			number: s.stack,
+			frames,
+			label: this.labelOf(frames, s.allocator_frames, isRest),
+		}
 	}
 
 	// As the terminal has it: innermost first, without the allocator's own function.
@@ -77,7 +98,12 @@ export class Report {
 		if (isRest) return `[${this.doc.stacks_left_out.toLocaleString('en-US')} smaller stacks together]`
 		if (!frames.length) return '[no stack]'
 		const own = frames.slice(skipped < frames.length ? skipped : 0)
-		return own.slice(0, FRAMES_SHOWN).map((f) => shortName(f.function)).join(' < ') + (own.length > FRAMES_SHOWN ? ' < ...' : '')
+		return (
+			own
+				.slice(0, FRAMES_SHOWN)
+				.map((f) => shortName(f.function))
+				.join(' < ') + (own.length > FRAMES_SHOWN ? ' < ...' : '')
+		)
 	}
 
 	// A stack's figure at a moment: live, live_bytes, pinned_bytes, allocations, allocated_bytes, temporary, temporary_bytes.
@@ -87,8 +113,7 @@ export class Report {
 
 	nearestMoment(ns) {
 		let best = 0
-		for (const m of this.moments)
-			if (Math.abs(m.ns - ns) < Math.abs(this.moments[best].ns - ns)) best = m.index
+		for (const m of this.moments) if (Math.abs(m.ns - ns) < Math.abs(this.moments[best].ns - ns)) best = m.index
 		return best
 	}
 
@@ -102,7 +127,13 @@ export class Report {
 
 	// "7.053 s, the peak"
 	momentName(i) {
-		return i === this.peakMoment ? ', the peak' : i === this.lastMoment ? ', the end' : i === 0 ? ', the beginning' : ''
+		return i === this.peakMoment
+			? ', the peak'
+			: i === this.lastMoment
+				? ', the end'
+				: i === 0
+					? ', the beginning'
+					: ''
 	}
 
 	cells(moment) {
@@ -111,9 +142,16 @@ export class Report {
 		let at = 0
 		for (let i = 0; i < (m?.cells ?? 0); i++) {
 			at += m.start?.[i] ?? 0
-			cells.push({ address: at * m.cell_bytes, nbytes: m.cell_bytes, resident: (m.resident?.[i] ?? 0) * 4096,
-				live_bytes: m.live_bytes?.[i] ?? 0, live: m.live?.[i] ?? 0, oldest: this.bornAt(m.oldest?.[i] ?? 0),
-				youngest: this.bornAt(m.youngest?.[i] ?? 0), stacks: this.cellStacks(m, i) })
+			cells.push({
+				address: at * m.cell_bytes,
+				nbytes: m.cell_bytes,
+				resident: (m.resident?.[i] ?? 0) * 4096,
+				live_bytes: m.live_bytes?.[i] ?? 0,
+				live: m.live?.[i] ?? 0,
+				oldest: this.bornAt(m.oldest?.[i] ?? 0),
+				youngest: this.bornAt(m.youngest?.[i] ?? 0),
+				stacks: this.cellStacks(m, i),
+			})
 		}
 		return cells
 	}
@@ -126,7 +164,10 @@ export class Report {
 		const list = []
 		for (let k = 0; m[`stack${k}_bytes`]?.[i]; k++) {
 			const number = m[`stack${k}`]?.[i] ?? 0
-			list.push({ bytes: m[`stack${k}_bytes`][i], label: this.byNumber.get(number)?.label ?? 'one of the smaller stacks' })
+			list.push({
+				bytes: m[`stack${k}_bytes`][i],
+				label: this.byNumber.get(number)?.label ?? 'one of the smaller stacks',
+			})
 		}
 		return list
 	}

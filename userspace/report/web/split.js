@@ -13,9 +13,12 @@ const sumOf = (report, p) => partsOf(report).reduce((sum, [key]) => sum + p[key]
 function tip(report, at) {
 	const p = report.timeline.reduce((a, b) => (Math.abs(b.ns - at) < Math.abs(a.ns - at) ? b : a))
 	const all = sumOf(report, p)
-	return hover(format.time(p.ns), [...partsOf(report).map(([key]) =>
-		[key, `${format.bytes(p[key])}  ${format.percent(p[key], all)}`, colour(COLOURS[key])]).reverse(),
-		['in memory', `${format.bytes(all)} (${format.exact(all)})`]])
+	return hover(format.time(p.ns), [
+		...partsOf(report)
+			.map(([key]) => [key, `${format.bytes(p[key])}  ${format.percent(p[key], all)}`, colour(COLOURS[key])])
+			.reverse(),
+		['in memory', `${format.bytes(all)} (${format.exact(all)})`],
+	])
 }
 
 function option(report) {
@@ -24,11 +27,20 @@ function option(report) {
 		xAxis: timeAxis(report.summary),
 		yAxis: bytesAxis(Math.max(...report.timeline.map((p) => sumOf(report, p)))),
 		legend: {},
-		tooltip: { trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: colour('muted') } },
-			formatter: (params) => tip(report, params[0].axisValue) },
+		tooltip: {
+			trigger: 'axis',
+			axisPointer: { type: 'line', lineStyle: { color: colour('muted') } },
+			formatter: (params) => tip(report, params[0].axisValue),
+		},
 		series: partsOf(report).map(([key], i) => ({
-			name: key, type: 'line', stack: 'resident', showSymbol: false, color: colour(COLOURS[key]), lineStyle: { width: 0 },
-			areaStyle: { opacity: 0.9 }, data: report.timeline.map((p) => [p.ns, p[key]]),
+			name: key,
+			type: 'line',
+			stack: 'resident',
+			showSymbol: false,
+			color: colour(COLOURS[key]),
+			lineStyle: { width: 0 },
+			areaStyle: { opacity: 0.9 },
+			data: report.timeline.map((p) => [p.ns, p[key]]),
 			markLine: i === 0 ? momentLine(report.moments[chosen('moment')].ns) : undefined,
 		})),
 	}
@@ -47,19 +59,44 @@ function bar(report, moment, all) {
 }
 
 function rows(report, moment, all) {
-	return partsOf(report).map(([key, what]) => el('tr', { 'data-part': key }, el('td', {}, swatch(`var(--${COLOURS[key]})`), key),
-		el('td', { class: 'number' }, bytesEl(moment[key])), el('td', { class: 'number' }, format.percent(moment[key], all)),
-		el('td', { class: 'what' }, what)))
+	return partsOf(report).map(([key, what]) =>
+		el(
+			'tr',
+			{ 'data-part': key },
+			el('td', {}, swatch(`var(--${COLOURS[key]})`), key),
+			el('td', { class: 'number' }, bytesEl(moment[key])),
+			el('td', { class: 'number' }, format.percent(moment[key], all)),
+			el('td', { class: 'what' }, what),
+		),
+	)
 }
 
 function atMoment(report) {
 	const moment = report.moments[chosen('moment')]
 	const all = sumOf(report, moment)
-	const beside = el('tr', {}, el('td', {}, swatch('transparent'), 'around'), el('td', { class: 'number' }, bytesEl(moment.around)), el('td'),
-		el('td', { class: 'what' }, 'the process\u2019s own mappings, data and stacks, beside the heap'))
-	return [el('h3', {}, `At ${format.time(moment.ns)}: `, bytesEl(all), ' in memory for ', bytesEl(moment.live_bytes), ' of live objects'),
-		bar(report, moment, all), el('table', { class: 'parts' }, rows(report, moment, all), beside),
-		moment.unresident > moment.requested / 100 ? note(`${format.bytes(moment.unresident)} of live objects are not in memory: never touched.`) : null,
+	const beside = el(
+		'tr',
+		{},
+		el('td', {}, swatch('transparent'), 'around'),
+		el('td', { class: 'number' }, bytesEl(moment.around)),
+		el('td'),
+		el('td', { class: 'what' }, 'the process\u2019s own mappings, data and stacks, beside the heap'),
+	)
+	return [
+		el(
+			'h3',
+			{},
+			`At ${format.time(moment.ns)}: `,
+			bytesEl(all),
+			' in memory for ',
+			bytesEl(moment.live_bytes),
+			' of live objects',
+		),
+		bar(report, moment, all),
+		el('table', { class: 'parts' }, rows(report, moment, all), beside),
+		moment.unresident > moment.requested / 100
+			? note(`${format.bytes(moment.unresident)} of live objects are not in memory: never touched.`)
+			: null,
 	].filter(Boolean)
 }
 

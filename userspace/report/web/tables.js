@@ -25,10 +25,31 @@ function sparkline(report, stack) {
 }
 
 function stackDetail(report, stack) {
-	const lines = stack.frames.map((f, i) => el('li', { class: i < stack.allocator_frames ? 'allocator' : '' }, el('code', {}, f.function),
-		f.file ? el('span', { class: 'where' }, ` ${f.file}${f.line ? `:${f.line}` : ''}`) : el('span', { class: 'where' }, ` ${f.module}`)))
-	const sums = el('p', {}, 'Over the recording: ', countEl(stack.allocations), stack.allocations === 1 ? ' allocation of ' : ' allocations of ', bytesEl(stack.allocated_bytes), ', ', countEl(stack.frees),
-		' freed, ', countEl(stack.temporary), ' of them within a millisecond; ', bytesEl(stack.freed_by_others_bytes), ' by another thread.')
+	const lines = stack.frames.map((f, i) =>
+		el(
+			'li',
+			{ class: i < stack.allocator_frames ? 'allocator' : '' },
+			el('code', {}, f.function),
+			f.file
+				? el('span', { class: 'where' }, ` ${f.file}${f.line ? `:${f.line}` : ''}`)
+				: el('span', { class: 'where' }, ` ${f.module}`),
+		),
+	)
+	const sums = el(
+		'p',
+		{},
+		'Over the recording: ',
+		countEl(stack.allocations),
+		stack.allocations === 1 ? ' allocation of ' : ' allocations of ',
+		bytesEl(stack.allocated_bytes),
+		', ',
+		countEl(stack.frees),
+		' freed, ',
+		countEl(stack.temporary),
+		' of them within a millisecond; ',
+		bytesEl(stack.freed_by_others_bytes),
+		' by another thread.',
+	)
 	return el('div', { class: 'stack-detail' }, el('div', {}, sparkline(report, stack), sums), el('ol', {}, lines))
 }
 
@@ -40,11 +61,20 @@ function stackTable(report) {
 		number('pinned_bytes', 'Pinned', at('pinned_bytes'), bytesEl, 'resident pages on which only its objects live'),
 		number('allocated_bytes', 'Allocated', at('allocated_bytes'), bytesEl, 'up to the chosen moment'),
 		number('allocations', 'Calls', at('allocations'), countEl, 'up to the chosen moment'),
-		number('temporary', 'Brief', (s) => at('temporary')(s) / (at('allocations')(s) || 1), (v) => format.percent(v, 1), 'freed within a millisecond'),
+		number(
+			'temporary',
+			'Brief',
+			(s) => at('temporary')(s) / (at('allocations')(s) || 1),
+			(v) => format.percent(v, 1),
+			'freed within a millisecond',
+		),
 		{ key: 'stack', label: 'Stack (innermost first)', value: (s) => s.label, show: (s) => s.label },
 	]
-	return new Table('stacks', columns, () => report.stacks.slice(), { detail: (s) => stackDetail(report, s),
-		text: (s) => (s.frames.length ? s.frames.map((f) => `${f.function} ${f.file ?? ''} ${f.module}`).join(' ') : s.label) })
+	return new Table('stacks', columns, () => report.stacks.slice(), {
+		detail: (s) => stackDetail(report, s),
+		text: (s) =>
+			s.frames.length ? s.frames.map((f) => `${f.function} ${f.file ?? ''} ${f.module}`).join(' ') : s.label,
+	})
 }
 
 function sizeTable(report) {
@@ -68,7 +98,13 @@ function threadTable(report) {
 	const rows = report.doc.threads.map((t, index) => ({ ...t, index, label: report.threads.get(t.tid) }))
 	const life = (t) => (t.ended_ns !== null ? `ended at ${format.time(t.ended_ns)}` : '')
 	const columns = [
-		number('live_bytes', 'Live', (t) => report.doc.moments.threads_live_bytes?.[t.index]?.[chosen('moment')] ?? 0, bytesEl, 'of what it made, at the chosen moment'),
+		number(
+			'live_bytes',
+			'Live',
+			(t) => report.doc.moments.threads_live_bytes?.[t.index]?.[chosen('moment')] ?? 0,
+			bytesEl,
+			'of what it made, at the chosen moment',
+		),
 		number('allocated_bytes', 'Allocated', (t) => t.allocated_bytes, bytesEl),
 		number('allocations', 'Calls', (t) => t.allocations, countEl),
 		number('frees', 'Frees', (t) => t.frees, countEl),
@@ -83,8 +119,19 @@ export function tablesSection(report) {
 	const s = section('tables', 'Tables')
 	const tables = { stacks: stackTable(report), sizes: sizeTable(report), threads: threadTable(report) }
 	const show = (which) => Object.entries(tables).forEach(([name, t]) => (t.node.hidden = name !== which))
-	s.body.append(choice('Which table', [['stacks', 'Stacks'], ['sizes', 'Sizes'], ['threads', 'Threads']], 'stacks', show),
-		...Object.values(tables).map((t) => t.node))
+	s.body.append(
+		choice(
+			'Which table',
+			[
+				['stacks', 'Stacks'],
+				['sizes', 'Sizes'],
+				['threads', 'Threads'],
+			],
+			'stacks',
+			show,
+		),
+		...Object.values(tables).map((t) => t.node),
+	)
 	show('stacks')
 	onChange('moment', () => Object.values(tables).forEach((t) => t.draw()))
 	return s.node
