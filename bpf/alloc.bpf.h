@@ -40,8 +40,11 @@ static __always_inline int hit_is_check(const struct hit *hit)
 static __always_inline u32 hit_stack(const struct hit *hit, u64 began_ip)
 {
 	struct stack_start at = { .ip = hit->r[16], .sp = hit->r[4], .bp = hit->r[5] };
+	u8 thin = site_thin[hit->site_nr & (HT_SITES_MAX - 1)];
 
 	if (!stacks_mode || hit_is_check(hit))
+		return 0;
+	if (thin && (thin == HT_THIN_ALL || (bpf_get_prandom_u32() & ((1u << (thin & 15)) - 1))))
 		return 0;
 	if (hit->site->ra_off < 0)
 		at.frame0 = began_ip;

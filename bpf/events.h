@@ -15,6 +15,7 @@
 /* ---- sites: where a probe stands and what it finds there ---- */
 
 enum {
+	HT_THIN_ALL = 255,    /* see stack.bpf.h */
 	HT_SITES_MAX = 4096,  /* sites of one recording */
 	HT_OBJECTS_MAX = 64,  /* objects with an allocator in one recording */
 	HT_OPEN_MAX = 8,      /* calls of one thread open at once: wrapper in wrapper, signal handler in call */

@@ -37,6 +37,10 @@ const volatile __u32 stacks_frames = 128;
 const volatile __u32 memo_sets_mask;   /* sets of HT_MEMO_WAYS memos, minus 1 */
 const volatile __u64 memo_chunks_mask; /* chunks of their words, minus 1 */
 
+/* Sites whose stacks are thinned, by their numbers: of 2^n calls one carries a stack; HT_THIN_ALL: none does. The recorder
+ * sets them while it runs. */
+__u8 site_thin[HT_SITES_MAX];
+
 /* Which of the two lists is in force: the lowest bit. */
 __u64 texts_version;
 __u64 text_gen, map_seq;

@@ -29,9 +29,10 @@ int dict_writer_string(struct dict_writer *d, const char *s, uint32_t *id_ret);
 int dict_writer_stack(struct dict_writer *d, const struct tape_frame *frames, uint32_t nr_frames, bool truncated,
 		      uint32_t *id_ret);
 int dict_writer_allocator(struct dict_writer *d, const struct tape_allocator *a, uint8_t *id_ret);
-/* See tape_writer_each_frame. */
-int dict_writer_each_frame(const struct dict_writer *d,
-			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
+/* See tape_writer_each_frame, tape_writer_stack_frames. */
+typedef int dict_frame_fn(void *arg, uint32_t module, const char *module_name, uint64_t place);
+int dict_writer_each_frame(const struct dict_writer *d, dict_frame_fn *fn, void *arg);
+int dict_writer_stack_frames(const struct dict_writer *d, uint32_t stack, dict_frame_fn *fn, void *arg);
 /* A new segment begins: what it uses is written again. What waits for a block is forgotten: what is used of it will
  * be asked for again. */
 void dict_writer_segment(struct dict_writer *d);

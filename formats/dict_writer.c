@@ -297,30 +297,47 @@ static const char *string_of(const struct dict_writer *d, uint32_t id, char text
 	return text;
 }
 
-int dict_writer_each_frame(const struct dict_writer *d,
-			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg)
-{
+/* The name of the module that was asked for last. */
+struct module_text {
 	char text[DICT_STRING_NBYTES_MAX + 1];
-	uint32_t in_text = 0;
+	uint32_t module;
+};
 
-	for (uint32_t id = 1; id <= d->stacks.nr; id++) {
-		const struct intern_entry *e = &d->stacks.entries[id];
-		struct cursor c = cursor_of(e->data, e->nbytes);
-		uint64_t nr = cursor_varint(&c) >> 1;
+static int each_frame_of(const struct dict_writer *d, uint32_t stack, struct module_text *name, dict_frame_fn *fn, void *arg)
+{
+	const struct intern_entry *e = &d->stacks.entries[stack];
+	struct cursor c = cursor_of(e->data, e->nbytes);
+	uint64_t nr = cursor_varint(&c) >> 1;
 
-		for (uint64_t i = 0; i < nr; i++) {
-			uint32_t module = (uint32_t)cursor_varint(&c);
-			uint64_t offset = cursor_varint(&c);
-			int stop;
+	for (uint64_t i = 0; i < nr; i++) {
+		uint32_t module = (uint32_t)cursor_varint(&c);
+		uint64_t offset = cursor_varint(&c);
+		int stop;
 
-			if (module != in_text && string_of(d, module, text))
-				in_text = module;
-			stop = module && module == in_text ? fn(arg, module, text, offset - (i && offset)) : 0;
-			if (stop)
-				return stop;
-		}
+		if (module != name->module && string_of(d, module, name->text))
+			name->module = module;
+		stop = module && module == name->module ? fn(arg, module, name->text, offset - (i && offset)) : 0;
+		if (stop)
+			return stop;
 	}
 	return 0;
+}
+
+int dict_writer_each_frame(const struct dict_writer *d, dict_frame_fn *fn, void *arg)
+{
+	struct module_text name = { .module = 0 };
+	int stop = 0;
+
+	for (uint32_t id = 1; id <= d->stacks.nr && !stop; id++)
+		stop = each_frame_of(d, id, &name, fn, arg);
+	return stop;
+}
+
+int dict_writer_stack_frames(const struct dict_writer *d, uint32_t stack, dict_frame_fn *fn, void *arg)
+{
+	struct module_text name = { .module = 0 };
+
+	return stack && stack <= d->stacks.nr ? each_frame_of(d, stack, &name, fn, arg) : 0;
 }
 
 /* ---- the DICT block ---- */

@@ -71,7 +71,14 @@ enum tape_flag {
 enum tape_by { TAPE_BY_UNKNOWN, TAPE_BY_ALLOCATOR, TAPE_BY_PROGRAM, TAPE_BY_LOADER };
 enum tape_loss { TAPE_LOSS_RING_FULL, TAPE_LOSS_STASH_FULL, TAPE_LOSS_MAP_FULL, TAPE_LOSS_STACK, TAPE_LOSS_CALL_CUT,
 		 TAPE_LOSS_PLAN, TAPE_LOSS_NR };
-enum tape_mark { TAPE_MARK_START, TAPE_MARK_END };
+enum tape_mark {
+	TAPE_MARK_START,
+	TAPE_MARK_END,
+	TAPE_MARK_NO_FREE_STACKS, /* frees carry no stack from here on */
+	TAPE_MARK_THINNED,        /* of the sites with most calls one in 16 carries a stack from here on */
+	TAPE_MARK_DETACHED,       /* the recording ended since it cost too much */
+	TAPE_MARK_NR,
+};
 enum tape_counter { TAPE_COUNT_NESTED, TAPE_COUNT_NR };
 
 #define TAPE_NO_STACK 0u /* stack numbers start at 1 */
@@ -102,6 +109,7 @@ bool tape_kind_is_alloc(unsigned kind);
 /* "malloc", "mmap" ...; NULL for a value that no version knows. Static storage. */
 const char *tape_kind_name(unsigned kind);
 const char *tape_loss_name(unsigned loss);
+const char *tape_mark_name(unsigned mark);
 const char *tape_by_name(unsigned by);
 
 /* An allocator found in the target. Numbers are dense from 0 in order of tape_writer_allocator(). */
@@ -113,7 +121,7 @@ struct tape_allocator {
 
 struct tape_frame {
 	uint32_t module; /* string number of "BUILDID path" */
-	uint64_t offset; /* file offset of the return address (or of the probed instruction for frame 0) */
+	uint64_t offset; /* file offset of the return address; frame 0: of the allocator's function (see TAPE.md) */
 };
 
 /* What a frame is looked up by: a return address stands behind its call, maybe in the next line or function already. */
@@ -161,6 +169,9 @@ int tape_writer_names(struct tape_writer *w, uint32_t module, uint64_t place, co
  * tape_writer_names. The same place comes as often as stacks pass it. */
 int tape_writer_each_frame(struct tape_writer *w,
 			   int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
+/* The same for the frames of one stack, innermost first. */
+int tape_writer_stack_frames(struct tape_writer *w, uint32_t stack,
+			     int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg);
 /* Adds an event. ev->ns must not be below the last one's (-EINVAL). Writes a block when one is full.
  * A write error (-ENOSPC ...) is final: what was written stays readable, later calls return the same error. Under a
  * limit on file sizes the caller ignores SIGXFSZ, or it ends the process before the error can be told. */
@@ -216,6 +227,9 @@ bool tape_reader_meta_at(const struct tape_reader *r, size_t i, const char **key
 int tape_reader_next(struct tape_reader *r, struct tape_event *ev);
 /* All events of one block at once: *evs_ret is valid until the next call. Returns their number, 0 at the end, -errno. */
 long tape_reader_next_block(struct tape_reader *r, const struct tape_event **evs_ret);
+/* Passes over all events to the end: facts, dictionaries and whether the tape has an end are known as if it had been read, for
+ * the price of some reads. 0 or -errno. */
+int tape_reader_skim(struct tape_reader *r);
 /* Back to where reading began. */
 int tape_reader_rewind(struct tape_reader *r);
 /*

@@ -75,6 +75,17 @@ const char *tape_loss_name(unsigned loss)
 	return name_of(loss_names, sizeof(loss_names) / sizeof(loss_names[0]), loss);
 }
 
+const char *tape_mark_name(unsigned mark)
+{
+	static const char *const names[TAPE_MARK_NR] = { [TAPE_MARK_START] = "start",
+							 [TAPE_MARK_END] = "end",
+							 [TAPE_MARK_NO_FREE_STACKS] = "no-free-stacks",
+							 [TAPE_MARK_THINNED] = "thinned",
+							 [TAPE_MARK_DETACHED] = "detached" };
+
+	return name_of(names, TAPE_MARK_NR, mark);
+}
+
 const char *tape_by_name(unsigned by)
 {
 	return name_of(by_names, sizeof(by_names) / sizeof(by_names[0]), by);

@@ -334,22 +334,17 @@ static int take_block(struct tape_reader *r, const struct block_head *head, stru
 	}
 }
 
-/* Reads on to the next block with events. 1, 0 at the end, -errno. */
-static int next_events(struct tape_reader *r)
+/* Reads on over blocks of these kinds, up to one that brings events. 1, 0 at the end, -errno. */
+static int next_blocks(struct tape_reader *r, uint32_t want)
 {
 	struct block_head head;
 	struct cursor payload;
 	int got;
 
-	r->nr_events = r->next_event = 0;
-	if (r->err)
-		return r->err;
-	got = next_keyframe(r);
-	if (got)
-		return got < 0 ? r->err = got : got;
-	while ((got = block_file_next(&r->file, WANTED, &head, &payload)) > 0) {
+	while ((got = block_file_next(&r->file, want, &head, &payload)) > 0) {
 		const char *why = NULL;
-		int err = take_block(r, &head, payload, &why);
+		/* Others come with their payload unread. */
+		int err = head.kind < 32 && want >> head.kind & 1 ? take_block(r, &head, payload, &why) : 0;
 
 		if (err)
 			err = block_file_refuse(&r->file, &head, err, why);
@@ -363,6 +358,26 @@ static int next_events(struct tape_reader *r)
 			return 1;
 	}
 	return r->err = got;
+}
+
+/* Reads on to the next block with events. 1, 0 at the end, -errno. */
+static int next_events(struct tape_reader *r)
+{
+	int got;
+
+	r->nr_events = r->next_event = 0;
+	if (r->err)
+		return r->err;
+	got = next_keyframe(r);
+	if (got)
+		return got < 0 ? r->err = got : got;
+	return next_blocks(r, WANTED);
+}
+
+int tape_reader_skim(struct tape_reader *r)
+{
+	r->nr_events = r->next_event = 0;
+	return r->err ? r->err : next_blocks(r, WANTED & ~(1u << BLOCK_EVENTS));
 }
 
 int tape_reader_next(struct tape_reader *r, struct tape_event *ev)

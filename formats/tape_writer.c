@@ -398,6 +398,12 @@ int tape_writer_each_frame(struct tape_writer *w,
 	return dict_writer_each_frame(w->dict, fn, arg);
 }
 
+int tape_writer_stack_frames(struct tape_writer *w, uint32_t stack,
+			     int (*fn)(void *arg, uint32_t module, const char *module_name, uint64_t place), void *arg)
+{
+	return dict_writer_stack_frames(w->dict, stack, fn, arg);
+}
+
 uint64_t tape_writer_bytes(const struct tape_writer *w)
 {
 	return w->nbytes_before + w->nbytes;

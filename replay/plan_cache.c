@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -106,7 +107,8 @@ static int read_table(int fd, const struct plan_header *head, uint64_t at, void 
 	return pread(fd, to, nbytes, (off_t)at) == (ssize_t)nbytes ? 0 : -EIO;
 }
 
-static int read_plan(int fd, uint64_t key, struct plan *plan)
+/* key: NULL: whatever it was made of. */
+static int read_plan(int fd, const uint64_t *key, struct plan *plan)
 {
 	struct plan_header *head = &plan->head;
 	struct stat st;
@@ -119,7 +121,7 @@ static int read_plan(int fd, uint64_t key, struct plan *plan)
 	err = read_header(fd, head);
 	if (err)
 		return err;
-	if (head->version != PLAN_VERSION || head->key != key || head->file_nbytes != (uint64_t)st.st_size)
+	if (head->version != PLAN_VERSION || (key && head->key != *key) || head->file_nbytes != (uint64_t)st.st_size)
 		return -ENOENT;
 	plan->checkpoints = calloc(head->nr_checkpoints + 1u, sizeof(*plan->checkpoints));
 	plan->threads = calloc(head->nr_threads + 1u, sizeof(*plan->threads));
@@ -146,9 +148,35 @@ int plan_cache_load(const char *tape_path, const struct plan_opts *opts, struct 
 	err = make_key(tape_path, opts, &key);
 	plan->fd = fd;
 	if (!err)
-		err = read_plan(fd, key, plan);
+		err = read_plan(fd, &key, plan);
 	if (err)
 		plan_free(plan);
+	return err;
+}
+
+int plan_cache_open(const char *path, struct plan *plan)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+
+	*plan = (struct plan){ .fd = fd };
+	if (fd < 0)
+		return -errno;
+	err = read_plan(fd, NULL, plan);
+	if (err)
+		plan_free(plan);
+	return err;
+}
+
+int plan_cache_copy(const struct plan *plan, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), err = fd < 0 ? -errno : 0;
+	off_t at = 0;
+
+	while (!err && (uint64_t)at < plan->head.file_nbytes)
+		if (sendfile(fd, plan->fd, &at, plan->head.file_nbytes - (uint64_t)at) <= 0)
+			err = errno ? -errno : -EIO;
+	if (fd >= 0 && close(fd) && !err)
+		err = -errno;
 	return err;
 }
 

@@ -18,6 +18,10 @@ int plan_cache_load(const char *tape_path, const struct plan_opts *opts, struct 
  * cannot be kept there (no rights, no room), which only means that it is compiled again the next time.
  */
 int plan_cache_keep(const char *tape_path, const struct plan_opts *opts, struct plan *plan);
+/* For another process of this program: the plan as a new file, whatever it was made of. 0 or -errno. */
+int plan_cache_copy(const struct plan *plan, const char *path);
+/* That file; it must be ours or root's, and nobody else's to write. As plan_cache_load. */
+int plan_cache_open(const char *path, struct plan *plan);
 /* The folder that a plan has to be built in to be kept; to be freed, NULL: none, or no memory. */
 char *plan_cache_dir(const char *tape_path);
 

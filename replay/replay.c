@@ -130,10 +130,25 @@ int replay_once(const struct plan *plan, const struct cpu_map *map, const struct
 	return err;
 }
 
-static int run_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-		    const struct replay_result *r, uint32_t flags, const char *what, struct run_result *res)
+int replay_orders(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, struct run_order *orders, size_t nr)
 {
-	return replay_once(plan, map, opts, r->tested, r->is_steered, flags, what, res);
+	int err = 0;
+
+	if (opts->execute)
+		return opts->execute(opts->execute_arg, plan, map, opts, orders, nr);
+	for (size_t i = 0; i < nr && !err; i++) {
+		const struct run_order *o = &orders[i];
+		const struct run_error *before = NULL;
+
+		for (size_t k = 0; k < i && !before; k++)
+			if (orders[k].tested == o->tested && orders[k].res->error.kind)
+				before = &orders[k].res->error;
+		if (before)
+			o->res->error = *before;
+		else
+			err = replay_once(plan, map, opts, o->tested, o->is_steered, o->flags, o->what, o->res);
+	}
+	return err;
 }
 
 /* ---- many runs ---- */
@@ -152,73 +167,90 @@ static void take_latencies(struct replay_result *r, const struct run_result *run
 	}
 }
 
-/* A run whose figures are not wanted. */
-static int run_aside(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-		     struct replay_result *r, uint32_t flags, const char *what)
-{
-	struct run_result *run = calloc(1, sizeof(*run)); /* histograms are too large for a stack */
-	int err = run ? run_once(plan, map, opts, r, flags, what, run) : -ENOMEM;
-	if (!err && run->error.kind)
-		r->error = run->error;
-	else if (!err && flags & CONTROL_LATENCY)
-		take_latencies(r, run);
-	else if (!err)
-		r->verified = true;
-	if (run)
-		run_result_free(run);
-	free(run);
-	return err;
-}
+/* What the runs are for. */
+enum phase { PHASE_VERIFY, PHASE_MEASURE, PHASE_TIME, PHASE_LATENCY };
 
-static int measure_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-			     struct replay_result *r)
+struct phase_runs {
+	struct run_order *orders;
+	struct replay_result **of; /* whose each is */
+	struct run_result *aside;  /* runs whose figures are taken out of them: NULL in other phases */
+	size_t nr;
+};
+
+static int make_orders(const struct replay_opts *opts, enum phase phase, struct replay_result *results, size_t nr_results,
+		       struct phase_runs *runs)
 {
-	int err = 0;
-	if (opts->verify)
-		err = run_aside(plan, map, opts, r, CONTROL_VERIFY, "verifying");
-	if (!err && !r->error.kind) {
-		err = run_once(plan, map, opts, r, CONTROL_USABLE, "measuring", &r->measured);
-		r->error = r->measured.error;
+	static const uint32_t flags[] = { CONTROL_VERIFY, CONTROL_USABLE, 0, CONTROL_LATENCY };
+	static const char *const what[] = { "verifying", "measuring", "timing", "taking latencies" };
+	unsigned rounds = phase == PHASE_TIME && opts->repeat > 1 ? opts->repeat : 1;
+	bool aside = phase == PHASE_VERIFY || phase == PHASE_LATENCY;
+
+	*runs = (struct phase_runs){ .orders = calloc(rounds * nr_results + 1, sizeof(*runs->orders)),
+				     .of = calloc(rounds * nr_results + 1, sizeof(*runs->of)),
+				     .aside = aside ? calloc(nr_results + 1, sizeof(*runs->aside)) : NULL };
+	if (!runs->orders || !runs->of || (aside && !runs->aside))
+		return -ENOMEM;
+	for (unsigned round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < nr_results; i++) {
+			struct replay_result *r = &results[i];
+
+			if (r->error.kind)
+				continue;
+			if (phase == PHASE_TIME && !r->timed)
+				r->timed = calloc(rounds, sizeof(*r->timed));
+			if (phase == PHASE_TIME && !r->timed)
+				return -ENOMEM;
+			runs->of[runs->nr] = r;
+			runs->orders[runs->nr++] = (struct run_order){
+				.tested = r->tested, .is_steered = r->is_steered, .flags = flags[phase], .what = what[phase],
+				.res = aside ? &runs->aside[i] : phase == PHASE_MEASURE ? &r->measured : &r->timed[r->nr_timed++] };
+		}
 	}
-	r->timed = calloc(opts->repeat ? opts->repeat : 1, sizeof(*r->timed));
-	return err || r->timed ? err : -ENOMEM;
+	return 0;
 }
 
-static int time_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-			  struct replay_result *r)
+static int do_phase(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, enum phase phase,
+		    struct replay_result *results, size_t nr_results)
 {
-	int err = run_once(plan, map, opts, r, 0, "timing", &r->timed[r->nr_timed]);
-	r->error = r->timed[r->nr_timed++].error;
-	return err;
-}
+	struct phase_runs runs;
+	int err = make_orders(opts, phase, results, nr_results, &runs);
 
-static int finish_allocator(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
-			    struct replay_result *r)
-{
-	int err = 0;
-	if (opts->latency)
-		err = run_aside(plan, map, opts, r, CONTROL_LATENCY, "taking latencies");
-	if (!err && !r->error.kind)
-		err = compare_runs(r);
-	if (!err && !r->error.kind && r->is_recorded)
-		compare_recorded(r, plan);
+	if (!err)
+		err = replay_orders(plan, map, opts, runs.orders, runs.nr);
+	for (size_t i = 0; i < runs.nr; i++) {
+		struct replay_result *r = runs.of[i];
+		const struct run_result *res = runs.orders[i].res;
+
+		if (!r->error.kind)
+			r->error = res->error;
+		r->verified |= !err && phase == PHASE_VERIFY && !res->error.kind;
+		if (!err && phase == PHASE_LATENCY && !res->error.kind)
+			take_latencies(r, res);
+		if (runs.aside)
+			run_result_free(runs.orders[i].res);
+	}
+	free(runs.orders);
+	free(runs.of);
+	free(runs.aside);
 	return err;
 }
 
 int replay_run(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
 	       struct replay_result *results, size_t nr_results)
 {
-	unsigned repeat = opts->repeat ? opts->repeat : 1;
-	int err = 0;
-	for (size_t i = 0; i < nr_results && !err; i++)
-		err = measure_allocator(plan, map, opts, &results[i]);
-	for (unsigned round = 0; round < repeat; round++) {
-		for (size_t i = 0; i < nr_results && !err; i++)
-			err = results[i].error.kind ? 0 : time_allocator(plan, map, opts, &results[i]);
-	}
+	int err = opts->verify ? do_phase(plan, map, opts, PHASE_VERIFY, results, nr_results) : 0;
+
+	if (!err)
+		err = do_phase(plan, map, opts, PHASE_MEASURE, results, nr_results);
+	if (!err)
+		err = do_phase(plan, map, opts, PHASE_TIME, results, nr_results);
+	if (!err && opts->latency)
+		err = do_phase(plan, map, opts, PHASE_LATENCY, results, nr_results);
 	for (size_t i = 0; i < nr_results && !err; i++) {
 		if (!results[i].error.kind)
-			err = finish_allocator(plan, map, opts, &results[i]);
+			err = compare_runs(&results[i]);
+		if (!err && !results[i].error.kind && results[i].is_recorded)
+			compare_recorded(&results[i], plan);
 		if (!err)
 			err = replay_warn_result(&results[i], plan);
 	}

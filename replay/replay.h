@@ -25,7 +25,26 @@ struct text_list {
 int text_list_add(struct text_list *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_list_free(struct text_list *t);
 
+struct plan;
+struct cpu_map;
+struct replay_opts;
+
+/* A run that is wanted, and what came of it. */
+struct run_order {
+	const struct tested *tested;
+	bool is_steered;
+	uint32_t flags;   /* as of replay_once, and the next */
+	const char *what;
+	struct run_result *res; /* the caller's, to be freed by run_result_free */
+};
+/* Makes all these runs, in whatever order. -errno where this side fails; an allocator's failure is its result's. */
+typedef int runs_execute_fn(void *arg, const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts,
+			    struct run_order *orders, size_t nr);
+
 struct replay_opts {
+	const char *tape_path; /* for executors that work in a folder beside it */
+	runs_execute_fn *execute; /* NULL: one after the other, here */
+	void *execute_arg;
 	const char *player;
 	uint64_t pace_milli; /* 0: as fast as it goes; 1000: recorded speed */
 	bool clock_tape, verify, latency;
@@ -101,6 +120,8 @@ int replay_run(const struct plan *plan, const struct cpu_map *map, const struct 
 /* A single run; flags: CONTROL_USABLE measures, CONTROL_LATENCY takes latencies, 0 is a timed one. An allocator's failure is res->error. */
 int replay_once(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, const struct tested *a,
 		bool is_steered, uint32_t flags, const char *what, struct run_result *res);
+/* All of these, as opts->execute makes them; here, an allocator that has failed in one is not asked again. */
+int replay_orders(const struct plan *plan, const struct cpu_map *map, const struct replay_opts *opts, struct run_order *orders, size_t nr);
 void replay_result_free(struct replay_result *r);
 
 /* compare.c */

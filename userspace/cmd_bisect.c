@@ -27,6 +27,7 @@ struct bisect_args {
 	char **rest;
 	size_t nr_rest;
 	struct bisect bisect;
+	struct executor executor;
 	/* Folders. */
 	char folder[PATH_MAX], builds[PATH_MAX], state[PATH_MAX + 16];
 	bool is_temporary;
@@ -50,6 +51,8 @@ static int take_option(struct bisect_args *a, const struct command *cmd, int opt
 	case '1': a->git.first_parent = true; break;
 	case 'c': a->candidates = true; break;
 	case 'j': a->json = true; break;
+	case 'J':
+	case 'X': return executor_take(&a->executor, cmd, option, value) ? EXIT_USAGE + 1 : 0;
 	case 'm':
 		a->bisect.metric = trial_metric_parse(value);
 		if (a->bisect.metric == TRIAL_NR)
@@ -287,8 +290,10 @@ static int bisect_main(const struct command *cmd, int argc, char **argv)
 	if (a.git.repo)
 		a.git.repo = a.repo;
 	a.bisect.trials = &t;
+	a.bisect.executor = &a.executor;
 	status = EXIT_FAILED;
 	err = trials_open(&t, a.path); /* as who calls: the tape may be root's alone */
+	executor_use(&a.executor, &t.opts);
 	key = search_key(&a);
 	if (!err && !drop_root(&a, &t)) {
 		err = make_folders(&a, key);
@@ -333,6 +338,7 @@ const struct command cmd_bisect = {
 		{ "candidates", 'c', NULL, "The operands behind FILE are libraries in order, the first good, the last bad; no git." },
 		{ "first-parent", '1', NULL, "As git bisect does: of merges, only the merge itself is a step." },
 		{ "keep", 'k', NULL, "Leave the worktree." },
+		EXECUTOR_OPTION_ROWS,
 		{ "json", 'j', NULL, "Print the result as JSON." },
 		{ 0 },
 	},

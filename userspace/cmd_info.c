@@ -84,6 +84,7 @@ static void add_record(cJSON *root, const struct tape_reader *r)
 	add_number(record, "trap_ns", r, "record.trap_ns");
 	add_number(record, "traps", r, "record.traps");
 	add_fact(record, "end", r, "record.end");
+	add_fact(record, "max_cost", r, "record.max_cost");
 	add_fact(record, "copy_cause", r, "copy.cause");
 }
 
@@ -196,6 +197,15 @@ static void add_baseline(cJSON *root, const struct tape_reader *r)
 	}
 }
 
+/* Where the recorder gave something up; null: it did not. */
+static void add_mark(cJSON *root, const char *key, const struct info *info, enum tape_mark mark)
+{
+	if (info->sum.marks[mark])
+		add_u64(root, key, info->sum.mark_ns[mark]);
+	else
+		cJSON_AddNullToObject(root, key);
+}
+
 static int print_json(const struct info *info)
 {
 	cJSON *root = cJSON_CreateObject(), *live, *start;
@@ -215,6 +225,8 @@ static int print_json(const struct info *info)
 	add_u64(start, "bytes", info->sum.kept_nbytes);
 	add_number(root, "ring_bytes", info->tape, "ring.nbytes");
 	add_u64(root, "suspended_ns", info->sum.suspended_ns);
+	add_mark(root, "no_free_stacks_from_ns", info, TAPE_MARK_NO_FREE_STACKS);
+	add_mark(root, "thinned_from_ns", info, TAPE_MARK_THINNED);
 	add_baseline(root, info->tape);
 	add_u64(root, "threads", info->sum.threads);
 	add_events(root, &info->sum);
@@ -277,6 +289,7 @@ static void print_cause(const struct info *info)
 		{ "signal", "the recorder was told to", "at SIGUSR1" },
 		{ "rss", NULL, "when the resident set reached --trigger-rss" },
 		{ "duration", "the time asked for was over", NULL },
+		{ "cost", "recording took more than --max-cost allowed", NULL },
 	};
 	const char *end = tape_reader_meta(info->tape, "record.end"), *copy = tape_reader_meta(info->tape, "copy.cause");
 
@@ -430,6 +443,18 @@ static void print_baseline(const struct info *info)
 		printf("            not in it: %s\n", why);
 }
 
+/* What the recorder gave up when it cost too much. */
+static void print_marks(const struct info *info)
+{
+	static const char *const texts[TAPE_MARK_NR] = { [TAPE_MARK_NO_FREE_STACKS] = "frees carry no call stack",
+							 [TAPE_MARK_THINNED] = "at the busiest sites one call in 16 carries a call stack" };
+	char time[HUMAN_MAX];
+
+	for (unsigned i = 0; i < TAPE_MARK_NR; i++)
+		if (texts[i] && info->sum.marks[i])
+			printf("from %-6s %s: recording cost more than --max-cost\n", human_ns(time, info->sum.mark_ns[i]), texts[i]);
+}
+
 static int print_text(const struct info *info)
 {
 	char a[HUMAN_MAX], b[HUMAN_MAX];
@@ -440,6 +465,7 @@ static int print_text(const struct info *info)
 	if (info->sum.suspended_ns)
 		printf("suspended   %" PRIu64 " time%s, %s in all, which the times on the tape leave out\n", info->sum.kinds[TAPE_SUSPEND],
 		       info->sum.kinds[TAPE_SUSPEND] == 1 ? "" : "s", human_ns(a, info->sum.suspended_ns));
+	print_marks(info);
 	print_cause(info);
 	printf("calls       %s, asking for %s in all\n", human_count(a, info->sum.total),
 	       human_nbytes(b, info->sum.requested_nbytes));

@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "message.h"
+#include "record/live_view.h"
 #include "record/session.h"
 #include "report/cost_lines.h"
 
@@ -45,6 +46,9 @@ static const struct command_option options[] = {
 	{ "time-resolution", 0, "us|ns", "of the events' times (default us)" },
 	{ "user", 0, "NAME", "run CMD as this user (default: the user who called sudo)" },
 	{ "ready-fd", 0, "N", "write a byte to descriptor N when every probe stands" },
+	{ "max-cost", 0, "N%", "what recording may take of the target's CPU time, from 1% to 99%: beyond it frees lose their stacks, then\n"
+				 "those of the busiest sites are thinned, then it ends; each step is told, and on the tape" },
+	{ "live", 0, NULL, "show on the terminal, once a second, what lives and is called: rates, losses, the call stacks that hold most" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
 	/* Options without a letter are numbered by their rows: this one stands last, and has one. */
 	{ "embed-symbols", 'E', NULL, "write the names of functions, files and lines onto the tape at the end, so that its call\n"
@@ -52,7 +56,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_JSON };
 
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
@@ -141,6 +145,17 @@ static int parse_ring(const struct command *cmd, const char *value, struct ring_
 	return 0;
 }
 
+static int parse_max_cost(const struct command *cmd, const char *value, double *share_ret)
+{
+	char *end;
+	double percent = strtod(value, &end);
+
+	if (end == value || strcmp(end, "%") != 0 || !(percent >= 1 && percent <= 99))
+		return command_usage_error(cmd, "--max-cost wants a part of the target's CPU time from 1%% to 99%%, such as 20%%, not '%s'", value);
+	*share_ret = percent / 100;
+	return 0;
+}
+
 static int parse_resolution(const struct command *cmd, const char *value, uint64_t *unit_ret)
 {
 	if (strcmp(value, "us") != 0 && strcmp(value, "ns") != 0)
@@ -205,6 +220,8 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		err = parse_number(cmd, "ready-fd", value, 1 << 20, &n);
 		so->ready_fd = (int)n;
 		break;
+	case OPT_MAX_COST: err = parse_max_cost(cmd, value, &so->max_cost); break;
+	case OPT_LIVE: so->live = true; break;
 	case OPT_JSON: args->json = true; break;
 	}
 	return err;
@@ -302,6 +319,7 @@ static void print_summary(const struct session_opts *so, const struct session_re
 {
 	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended",
 					    [SESSION_TARGET_OOM] = "the target was killed for lack of memory", [SESSION_DURATION] = "time is up",
+					    [SESSION_COST] = "it cost too much",
 					    [SESSION_SIGNAL] = "stopped" };
 	char count[HUMAN_MAX], time[HUMAN_MAX], nbytes[HUMAN_MAX], live[HUMAN_MAX];
 
@@ -332,6 +350,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 					       .stacks = HT_STACKS_EH, .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
+	const char *why;
 	int option, err;
 
 	while ((option = command_next_option(cmd, &args, argc, argv)) >= 0) {
@@ -351,6 +370,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "--user is for a command, not for a process that runs already");
 	if (ra.session.pid == getpid())
 		return command_usage_error(cmd, "a recorder cannot record itself");
+	if (ra.session.live && !live_view_possible(&why))
+		return command_usage_error(cmd, "--live wants a terminal: %s", why);
 	err = session_run(&ra.session, &res);
 	if (err) {
 		message_error("record: %s", res.error[0] ? res.error : strerror(-err));

@@ -10,6 +10,7 @@
 
 #include "cmd_report.h"
 #include "command.h"
+#include "executor/executor.h"
 #include "message.h"
 #include "out_file.h"
 #include "replay/plan_cache.h"
@@ -24,6 +25,7 @@ struct replay_args {
 	const char *path;
 	struct plan_opts plan;
 	struct replay_opts replay;
+	struct executor executor;
 	bool json, csv, force, keep_plan;
 	const char *out_path; /* NULL: none */
 	bool out_html;
@@ -68,6 +70,7 @@ static const struct command_option options[] = {
 	{ "plan-cache", 0, "on|off",
 	  "Keep the compiled plan beside the tape, as FILE.plan, and take it from there the next time (default on)." },
 	{ "csv", 0, NULL, "Print results as comma separated values, a line an allocator." },
+	EXECUTOR_OPTION_ROWS,
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
 	{ "out", OPT_OUT, "FILE",
 	  "Write results to FILE too: JSON if its name ends in .json; if in .html, the report of the tape with the\n"
@@ -231,6 +234,8 @@ static int parse_args(const struct command *cmd, struct replay_args *args, int a
 			return EXIT_USAGE;
 		if (opt == OPT_JSON)
 			args->json = true;
+		else if (opt == 'J' || opt == 'X')
+			status = executor_take(&args->executor, cmd, opt, walk.value);
 		else if (opt == OPT_FORCE)
 			args->force = true;
 		else if (opt == OPT_OUT)
@@ -388,6 +393,8 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 		err = replay_warn_tape(r, plan, &map, &warnings);
 	if (!err)
 		err = replay_warn_layout(&args->replay, &warnings);
+	args->replay.tape_path = args->path;
+	executor_use(&args->executor, &args->replay);
 	for (size_t i = 0; i < args->nr_tested && !err; i++) {
 		results[i].tested = &args->tested[i];
 		results[i].is_steered = is_steered(r, plan, &args->tested[i]);
@@ -399,6 +406,8 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 	if (!err)
 		err = replay_run(plan, &map, &args->replay, results, args->nr_tested);
 	message_progress(NULL);
+	if (!err && executor_warning(&args->executor))
+		err = text_list_add(&warnings, "%s", executor_warning(&args->executor));
 	if (!err) {
 		struct replay_report report = { args->path, plan, &args->replay, &map, &warnings, results,
 						args->nr_tested };
@@ -406,7 +415,7 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 		show_outputs(results, args->nr_tested);
 	}
 	if (err < 0)
-		message_error("replay of %s: %s", args->path, strerror(-err));
+		message_error("replay of %s: %s", args->path, *args->executor.why ? args->executor.why : strerror(-err));
 	for (size_t i = 0; i < args->nr_tested && results; i++) {
 		failed |= results[i].error.kind != NULL;
 		replay_result_free(&results[i]);
@@ -432,23 +441,23 @@ static void tell_kept(const struct replay_args *args, const struct plan *plan, i
 /* The plan that is kept beside the tape, or a new one. *new_ret: one that can be kept. */
 static int get_plan(struct replay_args *args, struct tape_reader *r, struct plan *plan, bool *new_ret)
 {
-	char *dir = args->keep_plan ? plan_cache_dir(args->path) : NULL;
 	int err = args->keep_plan ? plan_cache_load(args->path, &args->plan, plan) : -ENOENT;
+	char *dir;
 
-	if (!err)
+	if (!err) {
 		message_verbose("the plan is taken from %s.plan", args->path);
-	if (err) {
-		args->plan.dir = dir;
-		err = plan_build(r, &args->plan, plan);
-		if (dir && (err == -ENOSPC || err == -EACCES || err == -EROFS || err == -EDQUOT)) {
-			/* Where nothing is kept there may be room. */
-			free(dir);
-			args->plan.dir = dir = NULL;
-			err = plan_build(r, &args->plan, plan);
-		}
-		message_progress(NULL);
-		*new_ret = !err && dir;
+		return tape_reader_skim(r); /* the plan has no facts about target and allocators */
 	}
+	args->plan.dir = dir = args->keep_plan ? plan_cache_dir(args->path) : NULL;
+	err = plan_build(r, &args->plan, plan);
+	if (dir && (err == -ENOSPC || err == -EACCES || err == -EROFS || err == -EDQUOT)) {
+		/* Where nothing is kept there may be room. */
+		free(dir);
+		args->plan.dir = dir = NULL;
+		err = plan_build(r, &args->plan, plan);
+	}
+	message_progress(NULL);
+	*new_ret = !err && dir;
 	free(dir);
 	return err;
 }

@@ -264,15 +264,15 @@ static int take_time(struct report_args *x, const struct command *cmd, const cha
 static int take_by(struct report_args *x, const struct command *cmd, const char *value)
 {
 	static const char *const names[] = { [REPORT_BY_STACK] = "stack", [REPORT_BY_SIZE] = "size", [REPORT_BY_THREAD] = "thread",
-					     [REPORT_BY_MODULE] = "module" };
+					     [REPORT_BY_MODULE] = "module", [REPORT_BY_REGION] = "region" };
 
-	for (int i = REPORT_BY_STACK; i <= REPORT_BY_MODULE; i++) {
+	for (int i = REPORT_BY_STACK; i <= REPORT_BY_REGION; i++) {
 		if (strcmp(names[i], value) != 0)
 			continue;
 		x->by = (enum report_by)i;
 		return 0;
 	}
-	return command_usage_error(cmd, "--by wants stack, size, thread or module, not '%s'", value);
+	return command_usage_error(cmd, "--by wants stack, size, thread, module or region, not '%s'", value);
 }
 
 static int take_option(struct report_args *x, const struct command *cmd, int option, const char *value)
@@ -341,7 +341,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 const struct command cmd_report = {
 	.name = "report",
 	.synopsis = "FILE [-o FILE.html [-f]] [--replay FILE.json] [--at TIME|peak] [--from TIME] [--to TIME]\n"
-		    "[--by stack|size|thread|module] [--top N] [--json]",
+		    "[--by stack|size|thread|module|region] [--top N] [--json]",
 	.summary = "where the memory is, which code holds it there, and what to do about it",
 	.description =
 		"One screen: what was recorded; the target's own resident memory, split into what was asked for, holes between\n"
@@ -357,8 +357,8 @@ const struct command cmd_report = {
 		{ "at", 'A', "TIME|peak", "the moment whose live set is told (90s, 5m; default: the end)" },
 		{ "from", 'F', "TIME", "leave out what was called before; growth is counted from there" },
 		{ "to", 'T', "TIME", "leave out what was called behind" },
-		{ "by", 'b', "stack|size|thread|module", "one table instead: call stacks, requested sizes, threads and who frees whose\n"
-							  "objects, or the files that called the allocator" },
+		{ "by", 'b', "stack|size|thread|module|region", "one table instead: call stacks, requested sizes, threads and who frees whose\n"
+							  "objects, the files that called the allocator, or objects that die together" },
 		{ "out", 'o', "FILE", "write to FILE: a page if its name ends in .html, JSON if it ends in .json" },
 		{ "force", 'f', NULL, "overwrite FILE" },
 		{ "replay", 'R', "FILE.json", "what replay -o FILE.json wrote of this tape, to be shown with it" },

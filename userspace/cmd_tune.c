@@ -15,6 +15,7 @@ struct tune_args {
 	struct tune tune;
 	const char *space;
 	bool json;
+	struct executor executor;
 };
 
 static const char *const figure_names[TUNE_NR] = { "peak_resident", "cpu_ns", "p99_malloc_ns" };
@@ -27,6 +28,8 @@ static int take_option(struct tune_args *a, const struct command *cmd, int optio
 	case 'a': a->tune.alloc = value; break;
 	case 's': a->space = value; break;
 	case 'j': a->json = true; break;
+	case 'J':
+	case 'X': return executor_take(&a->executor, cmd, option, value) ? EXIT_USAGE + 1 : 0;
 	case 'b':
 		if (parse_duration_ns(value, &a->tune.budget_ns) || !a->tune.budget_ns)
 			return command_usage_error(cmd, "--budget wants a time such as 10m, not '%s'", value) + 1;
@@ -176,7 +179,10 @@ static int tune_main(const struct command *cmd, int argc, char **argv)
 	}
 	if (!a.tune.settings)
 		return command_usage_error(cmd, "no table of settings for '%s'; --space FILE brings one", name);
+	a.tune.executor = &a.executor;
 	err = tune_run(&a.tune);
+	if (!err && executor_warning(&a.executor))
+		message_warn("%s", executor_warning(&a.executor));
 	if (err && *a.tune.why)
 		message_error("%s", a.tune.why);
 	if (!err && a.json)
@@ -190,7 +196,7 @@ static int tune_main(const struct command *cmd, int argc, char **argv)
 
 const struct command cmd_tune = {
 	.name = "tune",
-	.synopsis = "FILE --alloc NAME|PATH [--space FILE] [--budget T] [--json]",
+	.synopsis = "FILE --alloc NAME|PATH [--space FILE] [--budget T] [--jobs N] [--json]",
 	.summary = "the settings of an allocator that suit a tape",
 	.description =
 		"Tries each value of each setting alone, then pairs of those that helped, on the first eighth of the tape; the better\n"
@@ -204,6 +210,7 @@ const struct command cmd_tune = {
 		{ "alloc", 'a', "NAME|PATH[,KEY=VALUE...]", "glibc, jemalloc, mimalloc or tcmalloc; a path only with --space." },
 		{ "space", 's', "FILE", "Settings to try instead of the built-in table: a variable a line, its values behind it (1 2 8..12)." },
 		{ "budget", 'b', "T", "About how long it may take (default 10m). The final runs are shortened to fit, down to one finalist." },
+		EXECUTOR_OPTION_ROWS,
 		{ "json", 'j', NULL, "Print the finalists with their figures as JSON." },
 		{ 0 },
 	},

@@ -24,7 +24,7 @@ struct command_option {
 struct command {
 	const char *name;
 	const char *synopsis; /* behind "heaptape NAME", e.g. "FILE [--json]" */
-	const char *summary;  /* one line */
+	const char *summary;  /* one line; NULL: a verb that programs use, not shown to people */
 	const char *description; /* paragraphs for the man page and --help */
 	const struct command_option *options;
 	int (*run)(const struct command *cmd, int argc, char **argv); /* argv[0] is the verb */

@@ -12,7 +12,8 @@ static void print_usage(FILE *out)
 	fprintf(out, "usage: heaptape VERB [OPTIONS]\n\n"
 		     "Records every allocation of a live process onto a tape, and plays it back against any allocator.\n\n");
 	for (const struct command *const *cmd = commands; *cmd; cmd++)
-		fprintf(out, "  %-8s %s\n", (*cmd)->name, (*cmd)->summary);
+		if ((*cmd)->summary)
+			fprintf(out, "  %-8s %s\n", (*cmd)->name, (*cmd)->summary);
 	fprintf(out, "\n'heaptape VERB --help' tells more; 'heaptape man VERB | man -l -' shows its manual page.\n"
 		     "first steps:  sudo heaptape record -p PID -o app.tape --duration 30s\n"
 		     "              heaptape replay app.tape\n");

@@ -2,6 +2,7 @@
 /* Lines on stderr for a person: errors, warnings, one progress line; and numbers in human units. */
 #include "message.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,6 +17,47 @@ int message_level;
 
 static atomic_bool progress_shown;
 
+/* What waits while the terminal is taken. */
+#define HELD_NBYTES_MAX 65536
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool is_held;
+static char held[HELD_NBYTES_MAX];
+static size_t held_nbytes, held_dropped;
+
+/* False: it is not to wait. What has no room is counted. */
+static bool hold_line(const char *line, size_t nbytes)
+{
+	bool waits;
+
+	pthread_mutex_lock(&held_lock);
+	waits = is_held;
+	if (waits && held_nbytes + nbytes > sizeof(held)) {
+		held_dropped++;
+	} else if (waits) {
+		memcpy(held + held_nbytes, line, nbytes);
+		held_nbytes += nbytes;
+	}
+	pthread_mutex_unlock(&held_lock);
+	return waits;
+}
+
+void message_hold(bool hold)
+{
+	size_t dropped;
+
+	pthread_mutex_lock(&held_lock);
+	is_held = hold;
+	dropped = hold ? 0 : held_dropped;
+	if (!hold) {
+		if (held_nbytes && write(STDERR_FILENO, held, held_nbytes) < 0)
+			dropped++; /* there is nobody left to tell */
+		held_nbytes = held_dropped = 0;
+	}
+	pthread_mutex_unlock(&held_lock);
+	if (dropped)
+		message_warn("%zu more messages had no room while the terminal was in use", dropped);
+}
+
 /* One write a line, so that lines of several threads never mix. */
 static void message_write(const char *prefix, const char *fmt, va_list ap)
 {
@@ -29,6 +71,8 @@ static void message_write(const char *prefix, const char *fmt, va_list ap)
 	if (len > (int)sizeof(line) - 2)
 		len = sizeof(line) - 2;
 	line[len++] = '\n';
+	if (hold_line(line, (size_t)len))
+		return;
 	/* stderr may be closed or full; there is nobody left to tell. */
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		return;
@@ -60,7 +104,7 @@ void message_progress(const char *fmt, ...)
 	va_list ap;
 	int len;
 
-	if (message_level < 0 || !isatty(STDERR_FILENO))
+	if (message_level < 0 || is_held || !isatty(STDERR_FILENO))
 		return;
 	if (!fmt) {
 		if (atomic_exchange(&progress_shown, false) && write(STDERR_FILENO, "\r\033[K", 4) < 0)

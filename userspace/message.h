@@ -22,6 +22,9 @@ void message_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* One line that is rewritten in place, on a terminal only; NULL ends it. Call as often as you like: at most 10 a second are drawn. */
 void message_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* From true on lines are kept, and shown at false: the terminal is taken. No progress is shown. */
+void message_hold(bool hold);
+
 /* Colours are wanted on this file descriptor: a terminal, NO_COLOR unset. */
 bool message_wants_colour(int fd);
 

@@ -238,7 +238,26 @@ C
 }
 embedded_names
 
+# ---- the course of a recording: Perfetto and CSV, against what report says ----
+course() { # TAPE
+	local table tape=$TMP/$1.tape
+	mkdir -p "$TMP/csv"
+	"$HEAPTAPE" report "$tape" --json >"$TMP/report.json" 2>/dev/null
+	"$HEAPTAPE" export -q "$tape" --format perfetto --points 200 -o "$TMP/course.perfetto" -f
+	for table in time stacks sizes threads pairs; do "$HEAPTAPE" export -q "$tape" --format csv --table $table >"$TMP/csv/$table.csv"; done
+	check "$1: Perfetto, CSV and report agree" $python "$here/read_course.py" "$TMP/course.perfetto" "$TMP/report.json" "$TMP/csv"
+}
+course embedded
+[ -e "$TMP/live.tape" ] && course live
+equal "CSV is the time line unless told otherwise" "$("$HEAPTAPE" export -q "$TMP/embedded.tape" --format csv)" "$("$HEAPTAPE" export -q "$TMP/embedded.tape" --format csv --table time)"
+equal "--points" "$("$HEAPTAPE" export -q "$TMP/embedded.tape" --format csv --points 7 | wc -l)" 8
+
 # ---- refusals ----
+refused "a metric of a time line" 2 "no --metric" export "$TMP/embedded.tape" --format perfetto --metric live-bytes
+refused "a table of stacks for flame graphs" 2 "--table is for csv" export "$TMP/embedded.tape" --format folded --table sizes
+refused "another table" 2 "no table" export "$TMP/embedded.tape" --format csv --table size
+refused "no points" 2 "--points wants" export "$TMP/embedded.tape" --format csv --points 0
+refused "points of a table" 2 "--points is for" export "$TMP/embedded.tape" --format csv --table sizes --points 10
 echo old >"$TMP/there"
 refused "a file that exists" 1 "-f to overwrite" export "$TMP/embedded.tape" --format folded -o "$TMP/there"
 equal "it was left alone" "$(cat "$TMP/there")" old
@@ -264,7 +283,7 @@ run export "$TMP/damaged.tape" --format folded -o "$TMP/none"
 run export "$TMP/damaged.tape" --format folded --salvage
 [ "$status" = 0 ] && [[ $err == *"damaged block"* ]] && pass "--salvage" || fail "--salvage" "$status $err"
 if [ -w /dev/full ]; then
-	for format in folded speedscope pprof; do
+	for format in folded speedscope pprof perfetto csv; do
 		"$HEAPTAPE" export "$TMP/embedded.tape" --format $format >/dev/full 2>"$TMP/err"
 		[ $? = 1 ] && grep -q "No space" "$TMP/err" && pass "a full disk fails $format" || fail "a full disk fails $format" "$(cat "$TMP/err")"
 	done

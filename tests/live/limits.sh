@@ -189,6 +189,43 @@ assert e['calls'] > 1000 and e['traps'] >= e['calls'] and e['trap_ns'] > 0 and e
 	end_target "$TARGET"
 }
 
+# What costs too much gives up stacks, then ends; each step stands on the tape, and no call is missing before the end.
+max_cost() {
+	refuses "a limit without its unit" 2 "--max-cost wants" "$HEAPTAPE" record -p $$ --max-cost 20
+	refuses "a limit beyond all" 2 "--max-cost wants" "$HEAPTAPE" record -p $$ --max-cost 100%
+	"$LIVE/churn" 0 1 >/dev/null &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	timeout 60 "$HEAPTAPE" record -p "$TARGET" -o "$TMP/m.tape" -f --free-stacks --max-cost 2% --duration 30s 2>"$TMP/err"
+	end_target "$TARGET"
+	"$HEAPTAPE" info "$TMP/m.tape" --json >"$TMP/m.json"
+	check "--max-cost gives up stacks of frees, then of busy sites, then ends" /usr/bin/python3 -c "
+import json; d = json.load(open('$TMP/m.json'))
+assert d['record']['end'] == 'cost' and d['record']['max_cost'] == '2', d['record']
+assert 1e9 < d['no_free_stacks_from_ns'] < d['thinned_from_ns'] < d['duration_ns'] < 30e9, d
+assert d['unknown_frees'] == 0 and d['lost']['total'] == 0, d"
+	"$HEAPTAPE" dump "$TMP/m.tape" >"$TMP/m.ndjson"
+	check "--max-cost: stacks are as its marks say" /usr/bin/python3 -c "
+import json
+def part(first, last, ops): return [e for e in events if e['op'] in ops and first < e['ns'] < last]
+events = [json.loads(line) for line in open('$TMP/m.ndjson')]
+at = {e['mark']: e['ns'] for e in events if e['op'] == 'mark'}
+a, b, c, end = at['no-free-stacks'], at['thinned'], at['detached'], at['end']
+share = lambda events: sum('stack' in e for e in events) / len(events)
+assert share(part(0, a - 10e6, ('free',))) > 0.99 and share(part(a + 10e6, end, ('free',))) == 0
+assert share(part(0, b - 10e6, ('malloc',))) > 0.99 and 0.03 < share(part(b + 10e6, end, ('malloc',))) < 0.12"
+	"$HEAPTAPE" report "$TMP/m.tape" >"$TMP/out" 2>/dev/null
+	check "--max-cost: a report says what it lacks" grep -q '\[thinned-stacks\]' "$TMP/out"
+	sleep 60 &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	timeout 30 "$HEAPTAPE" record -q -p "$TARGET" -o "$TMP/m.tape" -f --max-cost 1% --duration 4s 2>"$TMP/err"
+	end_target "$TARGET"
+	"$HEAPTAPE" info "$TMP/m.tape" --json >"$TMP/m.json"
+	check "--max-cost lets an idle target be" test "$(json "$TMP/m.json" "d['record']['end'], d['thinned_from_ns']")" = "('duration', None)"
+	rm -f "$TMP/m.ndjson" "$TMP/m.tape"
+}
+
 privacy() {
 	"$HEAPTAPE" record -q --no-cmdline -o "$TMP/p.tape" -f -- "$LIVE/churn" 0.1 1 >/dev/null
 	"$HEAPTAPE" info "$TMP/p.tape" --json >"$TMP/p.json"
@@ -197,11 +234,12 @@ privacy() {
 	fi
 }
 
-need_root "bad files" "bad targets" "rights" "bystander" "estimate" "privacy" || exit 0
+need_root "bad files" "bad targets" "rights" "bystander" "estimate" "max cost" "privacy" || exit 0
 bad_files
 bad_targets
 rights
 bystander
 estimate
+max_cost
 privacy
 exit 0

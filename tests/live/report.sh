@@ -46,6 +46,8 @@ adds_up peak
 blames growth realloc-growth
 blames churn large-churn
 blames brief temporary
+blames regions regions
+is "report: groups of objects that die together are counted" "any(1000 <= s['groups'] <= 1100 and 149000 <= s['died_in_groups'] <= 150000 for s in d['stacks'])"
 recorded "$LIVE/sick" healthy
 is "report: a healthy program has no finding" "d['findings'] == []"
 adds_up healthy
@@ -54,7 +56,7 @@ owner main
 is "report: a sleeping owner is found, with both threads" "any(f['rule'] == 'sleeping-owner' and f['bytes'] > 20 << 20 for f in d['findings']) and len(d['freed_by_others']) >= 1"
 owner same
 is "report: and not where the owner frees itself" "'sleeping-owner' not in [f['rule'] for f in d['findings']]"
-for by in stack size thread module; do
+for by in stack size thread module region; do
 	check "report --by $by prints a table" test "$("$HEAPTAPE" report "$TMP/t.tape" --by $by 2>/dev/null | wc -l)" -gt 3
 done
 "$HEAPTAPE" report "$TMP/t.tape" --at 100ms --json >"$TMP/report.json" 2>/dev/null
@@ -73,4 +75,20 @@ is "diff: the stack that is new comes among the first, with all of its bytes" "a
 is "diff: two runs of one program, at other addresses, have the same stacks" "len(d['stacks']) > 1 and all(s['before']['allocations'] == s['after']['allocations'] > 0 for s in d['stacks'])"
 "$HEAPTAPE" diff "$TMP/a.tape" "$TMP/a.tape" --json --top 1000 >"$TMP/report.json" 2>/dev/null
 is "diff: a tape does not differ from itself" "all(s['before'] == s['after'] for s in d['stacks'])"
+
+# --live on a terminal of the test's own.
+live() { # SECONDS COLUMNS ROWS ENDING
+	"$LIVE/churn" 0 2 >/dev/null &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	TERM=xterm timeout 90 /usr/bin/python3 "$ROOT/tests/live/watch.py" "$@" "$HEAPTAPE" record -p "$TARGET" -f -o "$TMP/l.tape" --live >"$TMP/report.json" 2>"$TMP/report.err"
+	end_target "$TARGET"
+}
+live 5 80 24 c
+is "record --live: screens, with rates and the stacks that hold most" "d['status'] == 0 and len(d['screens']) >= 2 and 'churn <' in d['screens'][-1] and '/s: allocations' in d['screens'][-1] and 'lost      0 calls' in d['screens'][-1]"
+is "record --live: no line is wider than the terminal, nor lower" "0 < d['widest'] <= 80 and 0 < d['lowest'] <= 24"
+is "record --live: the terminal is as it was, and the messages follow" "d['back'] and d['cursor'] and d['unchanged'] is not False and 'found glibc' in d['first'] and 'next: heaptape replay' in d['first']"
+NO_COLOR=1 live 4 40 8 t
+is "record --live: a small terminal without colours, ended by SIGTERM" "d['status'] == 0 and not d['colours'] and 0 < d['widest'] <= 40 and 0 < d['lowest'] <= 8 and d['back'] and d['cursor']"
+check "record --live: no terminal is told" test "$("$HEAPTAPE" record -p $$ --live </dev/null 2>&1 | grep -c 'wants a terminal')" = 1
 check "report: wrong usage is told" test "$("$HEAPTAPE" report "$TMP/t.tape" --by colour >/dev/null 2>&1; echo $?)" = 2

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * sick DISEASE - a program whose heap has one of the diseases that heaptape report knows, each by a function of that name:
- * leak, pinned, peak, growth (by realloc), churn (of large blocks), brief; healthy has none. Takes about a second.
+ * leak, pinned, peak, growth (by realloc), churn (of large blocks), brief, regions; healthy has none. Takes about a second.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +117,17 @@ __attribute__((noinline)) static void brief(void)
 	}
 }
 
+/* What a request builds goes as a whole when it is answered. */
+__attribute__((noinline)) static void regions(void)
+{
+	for (unsigned request = 0; request < 1000; request++) {
+		for (unsigned i = 0; i < 150; i++)
+			kept[i] = filled(40 + i % 16);
+		for (unsigned i = 0; i < 150; i++)
+			free(kept[i]);
+	}
+}
+
 __attribute__((noinline)) static void healthy(void)
 {
 	for (unsigned i = 0; i < 100000; i++)
@@ -133,7 +144,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} diseases[] = { { "leak", leak },     { "pinned", pinned }, { "peak", peak },	   { "growth", growth },
-			 { "churn", churn },   { "brief", brief },   { "healthy", healthy } };
+			 { "churn", churn },   { "brief", brief },   { "regions", regions },
+			 { "healthy", healthy } };
 
 	for (size_t i = 0; argc == 2 && i < sizeof(diseases) / sizeof(*diseases); i++) {
 		if (strcmp(diseases[i].name, argv[1]) != 0)

@@ -179,6 +179,44 @@ test_plan_cache() {
 	check "--plan-cache off keeps none" [ ! -e "$kept.plan" ]
 }
 
+# Everything but times: what a reader of two results would compare.
+without_times() { # < JSON
+	/usr/bin/python3 -c '
+import json, sys
+def strip(x):
+    if isinstance(x, dict): return {k: strip(v) for k, v in x.items() if not any(w in k for w in ("wall", "cpu_ns", "_per_s", "spread", "runs", "verdict", "ticks", "process_", "page_faults", "switches", "latency", "warnings", "syscalls"))}
+    return [strip(v) for v in x] if isinstance(x, list) else x
+print(json.dumps(strip(json.load(sys.stdin)), sort_keys=True))'
+}
+
+test_kept_plan_result() {
+	rm -f "$TMP/single.tape.plan"
+	run replay "$TMP/single.tape" --json --alloc glibc
+	without_times <"$TMP/out" >"$TMP/compiled"
+	is "the recorded allocator is known" 'd["results"][0]["recorded"]'
+	run replay "$TMP/single.tape" --json --alloc glibc
+	check "a kept plan gives the same result" cmp "$TMP/compiled" <(without_times <"$TMP/out")
+	check "and no warning of its own" [ ! -s "$TMP/err" ]
+}
+
+# Runs at once, on CPUs of their own: the same memory as one after the other.
+test_jobs() {
+	local cpus
+	cpus=$(nproc)
+	refused "no job" 2 "--jobs wants" replay "$TMP/single.tape" --jobs 0
+	refused "no such executor" 2 "--executor is" replay "$TMP/single.tape" --executor pbs
+	run replay "$TMP/single.tape" --json --alloc glibc --alloc "$allocators/alloc_bump.so" --repeat 3 --verify --latency on
+	without_times <"$TMP/out" >"$TMP/one"
+	run replay "$TMP/single.tape" --json --alloc glibc --alloc "$allocators/alloc_bump.so" --repeat 3 --verify --latency on --jobs "$cpus"
+	check "--jobs: the same memory as one after the other" cmp "$TMP/one" <(without_times <"$TMP/out")
+	is "--jobs: each timed run is there" 'all(len(r["runs"]) == 3 for r in d["results"])'
+	if [ "$cpus" -gt 1 ]; then is "--jobs: it is said that times are disturbed" 'any("at once" in w for w in d["warnings"])'; fi
+	run replay "$TMP/single.tape" --json --alloc glibc --jobs $((cpus + 1))
+	check "--jobs: fewer at once where CPUs lack, and said so" grep -q "$cpus at once" "$TMP/err"
+	run replay "$TMP/single.tape" --json --alloc "$allocators/alloc_crash.so" --alloc glibc --jobs 2
+	is "--jobs: a failure is that allocator's alone" 'd["results"][0]["error"] and not d["results"][1].get("error")'
+}
+
 test_csv() {
 	run replay "$TMP/small.tape" --csv --alloc glibc --alloc "$allocators/alloc_null.so"
 	check "CSV: as many fields in each line as names" /usr/bin/python3 -c '
@@ -237,6 +275,7 @@ tape growing growing 4000
 tape decay decay 20000
 tape lost lost 2000
 tape trim trim
+tape single single 50000 2000 1
 test_json
 test_losses
 test_failures_side_by_side
@@ -245,6 +284,8 @@ test_memory_limit
 test_pace
 test_clock
 test_plan_cache
+test_kept_plan_result
+test_jobs
 test_csv
 test_steer
 test_at

@@ -35,7 +35,7 @@ static void healthy(void)
 	point = (struct analysis_point){ .ns = 1, .split.resident = 105 * MIB };
 	heap = (struct analysis){ .last_ns = 10000000000, .to_ns = 10000000000, .at_ns = 10000000000, .births = 200000,
 				  .born_nbytes = 200 * MIB, .deaths = 100000, .live = 100000, .live_nbytes = 100 * MIB,
-				  .peak_live_nbytes = 100 * MIB, .has_pages = true, .points = &point, .nr_points = 1, .stacks = stacks,
+				  .peak_live_nbytes = 100 * MIB, .has_pages = true, .thinned_ns = UINT64_MAX, .points = &point, .nr_points = 1, .stacks = stacks,
 				  .nr_stacks = 3, .threads = threads, .nr_threads = 1, .pairs = &pair, .nr_pairs = 0, .sizes = &size,
 				  .nr_sizes = 1,
 				  .split = { .resident = 105 * MIB, .requested = 100 * MIB, .holes = 4 * MIB, .metadata = MIB } };
@@ -69,6 +69,14 @@ static void test_losses(void)
 	heap.lost = 300;
 	CHECK(find("losses") == &list[0]);
 	CHECK(strstr(list[0].title, "0.1 %"));
+}
+
+static void test_thinned(void)
+{
+	healthy();
+	heap.thinned_ns = 3500000000;
+	CHECK(find("thinned-stacks") == &list[0]);
+	CHECK(strstr(list[0].title, "from 3.5 s on"));
 }
 
 static void test_sleeping_owner(void)
@@ -235,6 +243,31 @@ static void test_order(void)
 	CHECK_STR(list[2].rule, "metadata");
 }
 
+static void test_regions(void)
+{
+	healthy();
+	stacks[0].groups = 1000;
+	stacks[0].grouped = 100000; /* all that it freed, 100 at a time: 99,000 of 300,000 calls */
+	stacks[0].grouped_nbytes = 48 * 100000;
+	stacks[0].grouped_added_nbytes = 16 * 100000;
+	CHECK(find("regions"));
+	CHECK(strstr(find("regions")->title, "100 at a time") && strstr(find("regions")->title, "33 %"));
+	CHECK(strstr(find("regions")->evidence, "1000 groups") && strstr(find("regions")->evidence, "4.69 KiB"));
+	CHECK_EQ(find("regions")->stacks[0], 1);
+	stacks[0].grouped = 90000;
+	CHECK(find("regions"));
+	stacks[0].grouped = 89999; /* of 100,000 deaths: the others die alone */
+	CHECK(!find("regions"));
+	stacks[0].grouped = 100000;
+	stacks[0].groups = 70000;
+	CHECK(find("regions")); /* 30,000 calls saved of 300,000 */
+	stacks[0].groups = 70001;
+	CHECK(!find("regions"));
+	healthy();
+	stacks[0].grouped = stacks[0].groups = 0;
+	CHECK(!find("regions"));
+}
+
 int main(void)
 {
 	test_healthy();
@@ -249,5 +282,7 @@ int main(void)
 	test_calls();
 	test_leak();
 	test_order();
+	test_regions();
+	test_thinned();
 	return check_done();
 }

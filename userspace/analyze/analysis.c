@@ -200,6 +200,9 @@ static int count_death(struct pass *p, const struct heap_object *dead, const str
 	t->deaths++;
 	s->deaths++;
 	s->lives[life_bucket(life)]++;
+	if (pass_region_death(p, (size_t)(t - p->a->threads), dead, ev->ns))
+		return -ENOMEM;
+	s = pass_stack(p, dead->stack); /* the list may have moved */
 	if (life < ANALYSIS_SOON_NS) {
 		s->soon++;
 		s->soon_nbytes += dead->size;
@@ -268,7 +271,7 @@ static int take_call(struct pass *p, const struct tape_event *ev)
 	if (!t)
 		return -ENOMEM;
 	t->last_call_ns = ev->ns;
-	return 0;
+	return tape_kind_is_alloc(ev->kind) ? pass_region_birth(p, (size_t)(t - p->a->threads)) : 0;
 }
 
 static int take_thread(struct pass *p, const struct tape_event *ev)
@@ -313,6 +316,10 @@ static int take_event(struct pass *p, const struct tape_event *ev)
 	case TAPE_THREAD_EXIT: return take_thread(p, ev);
 	case TAPE_RSS: p->rss_anon = ev->addr; return 0;
 	case TAPE_LOST: take_loss(p->a, ev); return 0;
+	case TAPE_MARK:
+		if (ev->arg == TAPE_MARK_THINNED && p->a->thinned_ns == UINT64_MAX)
+			p->a->thinned_ns = ev->ns;
+		return 0;
 	case TAPE_FAULT: return p->faults_need_write && !(ev->flags & TAPE_WRITE) ? 0 : pages_event(p->pages, ev);
 	case TAPE_EXEC: {
 		int err = heap_apply(p->heap, ev, NULL);
@@ -403,14 +410,14 @@ static int first_pass(struct pass *p)
 	return err ? err : (int)nr;
 }
 
-static int make_points(struct analysis *a)
+static int make_points(struct analysis *a, unsigned nr)
 {
 	uint64_t span = a->last_ns - a->first_ns;
 
-	a->points = calloc(ANALYSIS_POINTS, sizeof(*a->points));
+	a->points = calloc(nr, sizeof(*a->points));
 	if (!a->points)
 		return -ENOMEM;
-	a->nr_points = ANALYSIS_POINTS;
+	a->nr_points = nr;
 	for (size_t i = 0; i < a->nr_points; i++)
 		a->points[i].ns = a->first_ns + (uint64_t)((unsigned __int128)span * (i + 1) / a->nr_points);
 	return 0;
@@ -490,7 +497,7 @@ static int second_pass(struct pass *p)
 		err = pass_look(p);
 	while (!err && p->moment < a->nr_moments)
 		err = pass_moment(p);
-	return err;
+	return err ? err : pass_regions_end(p);
 }
 
 static int by_number(const void *a, const void *b)
@@ -519,7 +526,7 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX };
 	int err;
 
-	*a = (struct analysis){ .rss_anon = UINT64_MAX };
+	*a = (struct analysis){ .rss_anon = UINT64_MAX, .thinned_ns = UINT64_MAX };
 	p.sizes = calloc(ANALYSIS_SIZE_CLASSES, sizeof(*p.sizes));
 	p.heap = heap_new();
 	err = p.sizes && p.heap ? 0 : -ENOMEM;
@@ -535,7 +542,7 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 	a->start_rss_anon = tape_reader_meta_u64(r, "start.rss_anon", 0);
 	p.pages = pages_new(a->from_exec);
 	if (!err)
-		err = p.pages ? make_points(a) : -ENOMEM;
+		err = p.pages ? make_points(a, opts->nr_points ? opts->nr_points : ANALYSIS_POINTS) : -ENOMEM;
 	if (!err) {
 		choose_times(&p);
 		err = make_moments(a, opts->nr_moments);
@@ -550,6 +557,7 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 	index_map_free(&p.thread_of);
 	index_map_free(&p.pair_of);
 	free(p.sizes);
+	free(p.runs);
 	return err;
 }
 

@@ -18,11 +18,13 @@
 #include "formats/tape.h"
 
 enum {
-	ANALYSIS_POINTS = 200,        /* of the time line */
+	ANALYSIS_POINTS = 200,        /* of the time line, unless told otherwise */
 	ANALYSIS_LIFE_BUCKETS = 24,   /* lifetimes by powers of 4: bucket i holds up to 4^i * 100 ns */
 	ANALYSIS_SIZE_CLASSES = 512,
+	ANALYSIS_GROUP_MIN = 8,       /* objects of a stack that die together are a group (regions.c) */
 };
 #define ANALYSIS_SOON_NS 1000000ull     /* an object that lives shorter is temporary */
+#define ANALYSIS_TOGETHER_NS 10000000ull /* frees of a thread that are no further apart belong together; a busy CPU holds it up for less */
 #define ANALYSIS_SILENT_NS 100000000ull /* a thread that made no call for so long is silent */
 
 struct analysis_opts {
@@ -30,6 +32,7 @@ struct analysis_opts {
 	uint64_t at_ns;          /* the moment whose live set is told beside the peak's; UINT64_MAX: the end */
 	bool peak;               /* at_ns is the moment with most live bytes */
 	unsigned nr_moments;     /* that are looked at closely, spread evenly, beside the peak and at_ns; 0: none */
+	unsigned nr_points;      /* of the time line; 0: ANALYSIS_POINTS */
 	void (*progress)(void *arg, const char *what, uint64_t nr_events);
 	void *progress_arg;
 };
@@ -58,6 +61,8 @@ struct analysis_stack {
 	uint64_t pinned_nbytes;           /* resident pages on which only its objects live, at at_ns */
 	uint64_t pinned_live_nbytes;      /* of its objects on those pages */
 	uint64_t cross, cross_nbytes;     /* freed by another thread */
+	uint64_t groups, grouped, grouped_nbytes; /* runs in which its objects died together, and these */
+	uint64_t grouped_added_nbytes;    /* what a general heap adds to them: headers, rounding */
 	uint32_t lives[ANALYSIS_LIFE_BUCKETS];
 };
 
@@ -136,6 +141,7 @@ struct analysis {
 	uint64_t rss_anon;                    /* the kernel's figure at at_ns, UINT64_MAX: not on the tape */
 	uint64_t start_rss_anon;              /* when recording began; 0: unknown */
 	uint8_t allocator;                    /* number of the one that made most calls, TAPE_NO_ALLOC: none */
+	uint64_t thinned_ns;                  /* from here on few calls of the busiest sites carry a stack; UINT64_MAX: all do */
 	bool from_exec, has_pages;            /* has_pages: the tape has page faults, so that the split means something */
 	struct pages_split split;             /* at at_ns */
 	uint64_t recycled_nbytes;             /* born bytes of objects of 128 KiB and more: churn of large blocks */

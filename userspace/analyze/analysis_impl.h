@@ -7,6 +7,8 @@
 #include "formats/heap.h"
 #include "formats/index_map.h"
 
+struct region_run;
+
 struct pass {
 	struct tape_reader *reader;
 	const struct analysis_opts *opts;
@@ -22,6 +24,8 @@ struct pass {
 	uint64_t rss_anon;
 	bool started, halved, looked; /* the looks at from_ns, half way and at_ns were taken */
 	struct analysis_point now;   /* counts since the last point */
+	struct region_run *runs;     /* by the threads' indices */
+	size_t runs_max;
 	size_t point, moment;
 };
 
@@ -52,5 +56,10 @@ int pass_each_page(const struct pass *p, const struct place *list, size_t nr, in
 void pass_sort_places(struct place *list, size_t nr);
 /* analysis_moment.c: the next of a->moments, as it is now. 0 or -ENOMEM. */
 int pass_moment(struct pass *p);
+
+/* regions.c: of the thread with this index, in the order of its calls; at the end the runs that still go on. 0 or -ENOMEM. */
+int pass_region_birth(struct pass *p, size_t thread);
+int pass_region_death(struct pass *p, size_t thread, const struct heap_object *dead, uint64_t ns);
+int pass_regions_end(struct pass *p);
 
 #endif

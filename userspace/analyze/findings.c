@@ -105,6 +105,24 @@ static void rule_losses(struct rules *r)
 		 a->lost, calls, (double)a->lost_first_ns / 1e9, (double)a->lost_last_ns / 1e9);
 }
 
+/* What is told by stack is a sample from there on. */
+static void rule_thinned(struct rules *r)
+{
+	const struct analysis *a = r->a;
+	struct finding *f;
+
+	if (a->thinned_ns == UINT64_MAX)
+		return;
+	f = add(r, "thinned-stacks", UINT64_MAX, "Record again with a higher --max-cost, or for a shorter time, where call stacks matter.");
+	if (!f)
+		return;
+	snprintf(f->title, sizeof(f->title), "from %.1f s on most calls have no stack: what is told by call stack is too small",
+		 (double)a->thinned_ns / 1e9);
+	snprintf(f->evidence, sizeof(f->evidence),
+		 "Recording cost more than --max-cost: at the busiest sites one call in 16 carries its stack, the others stand under [no stack]. Sums, "
+		 "sizes, threads and pages are whole.");
+}
+
 /* ---- threads ---- */
 
 /*
@@ -410,6 +428,47 @@ static void rule_leak(struct rules *r)
 	name_stacks(r, f, leaking_of);
 }
 
+static uint64_t regional_of(const struct analysis_stack *s)
+{
+	return s->deaths >= 1000 && s->grouped * 10 >= s->deaths * 9 ? s->grouped - s->groups : 0;
+}
+
+/*
+ * What is born at one place and dies together needs no free of its own. Case: a Haskell program whose long-lived data, moved
+ * into a compact region, was neither copied nor freed piece by piece any more.
+ */
+static void rule_regions(struct rules *r)
+{
+	const struct analysis *a = r->a;
+	uint64_t saved = 0, objects = 0, groups = 0, nbytes = 0, added = 0;
+	char count[HUMAN_MAX], mean[HUMAN_MAX], more[HUMAN_MAX];
+	struct finding *f;
+
+	for (size_t i = 0; i < a->nr_stacks; i++) {
+		const struct analysis_stack *s = &a->stacks[i];
+
+		if (!regional_of(s))
+			continue;
+		saved += regional_of(s);
+		objects += s->grouped;
+		groups += s->groups;
+		nbytes += s->grouped_nbytes;
+		added += s->grouped_added_nbytes;
+	}
+	if (a->births < 100000 || percent_of(saved, a->births + a->deaths) < 10)
+		return;
+	f = add(r, "regions", 0, "Allocate each group from an arena (a pool, a monotonic buffer, a compact region) and drop it whole; "
+				 "heaptape report --by region lists the stacks.");
+	if (!f)
+		return;
+	snprintf(f->title, sizeof(f->title), "%s objects die in groups of their own kind, %.0f at a time: an arena would save %.0f %% of all calls",
+		 human_count(count, objects), (double)objects / (double)(groups ? groups : 1), percent_of(saved, a->births + a->deaths));
+	snprintf(f->evidence, sizeof(f->evidence),
+		 "%" PRIu64 " groups, each freed by one thread without an allocation between; a group holds %s, to which headers and rounding add %s.",
+		 groups, human_nbytes(mean, groups ? nbytes / groups : 0), human_nbytes(more, groups ? added / groups : 0));
+	name_stacks(r, f, regional_of);
+}
+
 /* ---- all ---- */
 
 static int by_stake(const void *a, const void *b)
@@ -425,12 +484,14 @@ size_t findings_make(const struct analysis *a, const struct finding_facts *facts
 
 	r.heap_nbytes = a->has_pages && a->split.resident > a->live_nbytes ? a->split.resident : a->live_nbytes;
 	rule_losses(&r);
+	rule_thinned(&r);
 	rule_sleeping_owner(&r);
 	rule_idle_thread(&r);
 	rule_large_churn(&r);
 	rule_realloc(&r);
 	rule_temporary(&r);
 	rule_leak(&r);
+	rule_regions(&r);
 	if (a->has_pages) {
 		rule_arenas(&r);
 		rule_pinned(&r);

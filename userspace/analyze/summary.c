@@ -103,6 +103,8 @@ static int count_event(struct pass *p, const struct tape_event *ev)
 		s->nested += ev->size;
 	else if (ev->kind == TAPE_SUSPEND)
 		s->suspended_ns += ev->size;
+	else if (ev->kind == TAPE_MARK && ev->arg < TAPE_MARK_NR && !s->marks[ev->arg]++)
+		s->mark_ns[ev->arg] = ev->ns;
 	s->events_with_stack += ev->stack != TAPE_NO_STACK;
 	err = count_thread(p, ev);
 	return err ? err : heap_apply(p->heap, ev, NULL);

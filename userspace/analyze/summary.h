@@ -34,6 +34,7 @@ struct summary {
 	uint64_t start_ns;
 	uint64_t live_objects, live_nbytes, peak_nbytes;
 	uint64_t suspended_ns;               /* by the marks of a suspended machine; kinds[TAPE_SUSPEND] of them */
+	uint64_t marks[TAPE_MARK_NR], mark_ns[TAPE_MARK_NR]; /* how many of each, and when the first stood */
 	uint64_t last_ns;
 	uint64_t nr_events;                  /* of any kind */
 };

@@ -10,6 +10,9 @@
 #include "clock.h"
 #include "message.h"
 
+#define BATCH_SLURM 64 /* runs that a cluster is asked for at once */
+#define STEP_BATCH 4   /* runs of one revision that are made at once */
+
 /* ---- revisions ---- */
 
 struct revision *bisect_find(struct bisect *b, const char *id)
@@ -137,7 +140,96 @@ static int add_run(struct bisect *b, struct revision *rev)
 	return err ? err : bisect_state_save(b);
 }
 
+/* How many runs are made at once. */
+static size_t batch_of(const struct bisect *b)
+{
+	const struct executor *x = b->metric == TRIAL_NR ? NULL : b->executor;
+
+	return x && x->jobs > 1 ? (size_t)x->jobs : x && x->slurm ? BATCH_SLURM : 1;
+}
+
+/* What the runs of a batch came to, in their order. */
+static int take_batch(struct bisect *b, const size_t *which, const struct run_result *res, size_t nr)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct revision *rev = &b->revisions[which[i]];
+
+		if (res[i].error.kind && !rev->reason) {
+			char text[700];
+
+			snprintf(text, sizeof(text), "fails the replay: %s: %s", res[i].error.kind, res[i].error.text);
+			rev->reason = strdup(text);
+			err = rev->reason ? 0 : -ENOMEM;
+		} else if (!res[i].error.kind) {
+			err = samples_add(&rev->samples, trial_metric_value(b->metric, &res[i]));
+		}
+	}
+	return err;
+}
+
+/* A run each of these revisions (by index, the same one maybe several times), at once. */
+static int add_runs(struct bisect *b, const size_t *which, size_t nr)
+{
+	struct tested *tested = calloc(nr + 1, sizeof(*tested));
+	const struct tested **list = calloc(nr + 1, sizeof(*list));
+	struct run_result *res = calloc(nr + 1, sizeof(*res)); /* histograms are too large for a stack */
+	int err = tested && list && res ? 0 : -ENOMEM;
+	size_t made = 0;
+
+	for (; made < nr && !err; made++) {
+		list[made] = &tested[made];
+		err = tested_of(b, b->revisions[which[made]].id, &tested[made]);
+		if (err == -ECANCELED) {
+			b->revisions[which[made]].reason = strdup(b->line->why);
+			if (!b->revisions[which[made]].reason)
+				err = -ENOMEM;
+			break;
+		}
+	}
+	message_progress("%zu runs at once", nr);
+	if (!err)
+		err = trials_many(b->trials, list, trial_metric_flags(b->metric), res, nr);
+	message_progress(NULL);
+	if (child_stopped())
+		err = -EINTR; /* the signal may have ended what was run, too */
+	if (!err)
+		err = take_batch(b, which, res, nr);
+	else if (err != -EINTR && err != -ECANCELED)
+		snprintf(b->why, sizeof(b->why), "%s", b->executor && *b->executor->why ? b->executor->why : strerror(-err));
+	for (size_t i = 0; i < nr && res; i++)
+		run_result_free(&res[i]);
+	for (size_t i = 0; i < made && tested; i++)
+		tested_free(&tested[i]);
+	free(tested);
+	free(list);
+	free(res);
+	return err && err != -ECANCELED ? err : bisect_state_save(b);
+}
+
 /* ---- the ends ---- */
+
+/* Both ends have `goal` runs; so many at once as the executor makes, good and bad in turns. */
+static int measure_ends_at_once(struct bisect *b, const size_t ends[2], size_t goal)
+{
+	size_t batch = batch_of(b), *which = calloc(batch, sizeof(*which)), nr = 0;
+	int err = which ? 0 : -ENOMEM;
+
+	for (size_t run = 0; run < 2 * goal && !err; run++) {
+		const struct revision *rev = &b->revisions[ends[run % 2]];
+
+		if (rev->samples.nr <= run / 2 && !rev->reason)
+			which[nr++] = ends[run % 2];
+		if (!nr || (nr < batch && run + 1 < 2 * goal))
+			continue;
+		err = add_runs(b, which, nr);
+		nr = 0;
+	}
+	free(which);
+	return err;
+}
+
 
 static const char *human(const struct bisect *b, double value, char *buf)
 {
@@ -158,12 +250,27 @@ static int measure_ends(struct bisect *b)
 {
 	const char *ids[2] = { b->line->good, b->line->bad };
 	enum ends ends = ENDS_ALIKE;
+	int err;
 
 	for (size_t goal = BISECT_ENDS_RUNS; goal <= 2 * BISECT_ENDS_RUNS && ends == ENDS_ALIKE; goal *= 2) {
+		if (batch_of(b) > 1) {
+			size_t at[2];
+
+			for (int i = 0; i < 2; i++) {
+				const struct revision *rev = revision_of(b, ids[i]);
+
+				if (!rev)
+					return -ENOMEM;
+				at[i] = (size_t)(rev - b->revisions);
+			}
+			err = measure_ends_at_once(b, at, goal);
+			if (err)
+				return err;
+		}
 		for (size_t nr = 0; nr < 2 * goal; nr++) { /* in turns */
 			struct revision *rev = revision_of(b, ids[nr % 2]);
-			int err = !rev ? -ENOMEM : rev->reason || rev->samples.nr > nr / 2 ? 0 : add_run(b, rev);
 
+			err = !rev ? -ENOMEM : rev->reason || rev->samples.nr > nr / 2 ? 0 : add_run(b, rev);
 			if (!err && rev->reason) {
 				snprintf(b->why, sizeof(b->why), "the %s end, %.12s, %s", nr % 2 ? "bad" : "good", rev->id, rev->reason);
 				err = -ECANCELED;
@@ -185,6 +292,18 @@ static int measure_ends(struct bisect *b)
 
 /* ---- the steps ---- */
 
+/* Some runs of one revision at once: a side is mostly certain after a few. */
+static int add_step_runs(struct bisect *b, const struct revision *rev)
+{
+	size_t which[STEP_BATCH], left = BISECT_STEP_RUNS - rev->samples.nr, nr = batch_of(b);
+
+	nr = nr < STEP_BATCH ? nr : STEP_BATCH;
+	nr = nr < left ? nr : left;
+	for (size_t i = 0; i < nr; i++)
+		which[i] = (size_t)(rev - b->revisions);
+	return add_runs(b, which, nr);
+}
+
 static int judge(struct bisect *b, struct revision *rev)
 {
 	char low[HUMAN_MAX], high[HUMAN_MAX], text[256];
@@ -193,7 +312,7 @@ static int judge(struct bisect *b, struct revision *rev)
 	if (!rev->side)
 		rev->side = threshold_side(&b->threshold, &rev->samples);
 	while (!err && !rev->reason && rev->side == SIDE_UNKNOWN && rev->samples.nr < BISECT_STEP_RUNS) {
-		err = add_run(b, rev);
+		err = batch_of(b) > 1 ? add_step_runs(b, rev) : add_run(b, rev);
 		rev->side = threshold_side(&b->threshold, &rev->samples);
 	}
 	if (err || rev->reason || rev->side != SIDE_UNKNOWN)

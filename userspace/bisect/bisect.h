@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "bisect/line.h"
+#include "executor/executor.h"
 #include "trials/trials.h"
 
 #define BISECT_ENDS_RUNS 7   /* of each end at first, and twice that if they are not apart by then */
@@ -33,6 +34,7 @@ struct bisect {
 	struct line *line;
 	enum trial_metric metric; /* TRIAL_NR: the script's number */
 	const char *script, *settings; /* settings: "KEY=VALUE,...", NULL: none */
+	struct executor *executor; /* of the runs; NULL: one after the other, as scripts' are in any case */
 	const char *state_path;   /* NULL: nothing is kept */
 	/* What came of it. */
 	struct revision *revisions; /* by line->place once it has ended */

@@ -137,13 +137,19 @@ static void tell(void *arg, const char *line)
 	message_warn("%s", line);
 }
 
-int embed_write(struct embed *e, struct tape_writer *w, uint64_t *nr_ret)
+struct symbols *embed_symbols(const struct embed *e)
 {
 	struct find find = { .root_fd = e->root_fd, .tell = tell };
+
+	return symbols_new(&find, open_perf_map(e));
+}
+
+int embed_write(struct embed *e, struct tape_writer *w, uint64_t *nr_ret)
+{
 	int err = -ENOMEM;
 
 	e->writer = w;
-	e->symbols = symbols_new(&find, open_perf_map(e));
+	e->symbols = embed_symbols(e);
 	if (e->symbols && !index_map_init(&e->modules))
 		err = tape_writer_each_frame(w, name_place, e);
 	message_progress(NULL);

@@ -9,6 +9,7 @@
 #define HEAPTAPE_EMBED_H
 
 #include "formats/tape.h"
+#include "symbols/symbols.h"
 #include "target/process.h"
 
 struct embed;
@@ -18,6 +19,8 @@ struct embed *embed_new(const struct process *p, bool all);
 /* Behind the last stack. Takes as long as debug information takes to read; a target is not held up by it. 0 or -errno of
  * the writer. *nr_ret: places that got names. */
 int embed_write(struct embed *e, struct tape_writer *w, uint64_t *nr_ret);
+/* For naming the target's code while it lives, by any one thread: its files and its own list as they are now. NULL: no memory. */
+struct symbols *embed_symbols(const struct embed *e);
 void embed_free(struct embed *e);
 
 #endif

@@ -291,6 +291,14 @@ void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret)
 	}
 }
 
+void kernel_thin_stacks(const struct kernel *k, unsigned site_nr, uint8_t lg)
+{
+	volatile __u8 *thin = k->skel->bss->site_thin;
+
+	if (site_nr < HT_SITES_MAX)
+		thin[site_nr] = lg;
+}
+
 bool kernel_target_oom(const struct kernel *k)
 {
 	return k->skel->bss->target_oom;

@@ -57,6 +57,8 @@ int kernel_watch_faults(struct kernel *k, pid_t tid);
 void kernel_close(struct kernel *k);
 /* Sums over all CPUs; no system call. */
 void kernel_counters(const struct kernel *k, struct ht_counters *sum_ret);
+/* Of 2^lg calls at the site one carries a stack from now on; HT_THIN_ALL: none. */
+void kernel_thin_stacks(const struct kernel *k, unsigned site_nr, uint8_t lg);
 /* The target has ended, killed by the kernel for lack of memory. */
 bool kernel_target_oom(const struct kernel *k);
 /* Where unwind tables go; valid while k is open. */

@@ -224,6 +224,8 @@ static int write_call(struct ledger *l, struct tape_event *ev)
 	err = heap_apply(l->heap, ev, &change);
 	if (!err)
 		err = cover_follow(l, ev, &change);
+	if (!err && l->opts.changed)
+		err = l->opts.changed(l->opts.arg, ev, &change);
 	if (err)
 		return err;
 	if (change.unknown) {
@@ -301,6 +303,8 @@ int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, 
 		err = note_span(l, addr, nbytes);
 	if (!err)
 		err = heap_apply(l->heap, &ev, &change);
+	if (!err && l->opts.changed)
+		err = l->opts.changed(l->opts.arg, &ev, &change);
 	return err ? err : cover_follow(l, &ev, &change);
 }
 
@@ -576,6 +580,7 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 	case LEDGER_RSS: return ledger_take_rss(l, record);
 	case LEDGER_LOST: return ledger_take_lost(l, record);
 	case LEDGER_NESTED: return ledger_take_nested(l, record);
+	case LEDGER_MARK: return ledger_take_mark(l, record);
 	case LEDGER_SUSPEND: return ledger_take_suspend(l, record);
 	default: return -EBADMSG;
 	}

@@ -32,6 +32,8 @@ struct ledger_opts {
 	struct ledger_site (*site)(void *arg, unsigned site_nr);
 	/* Stack number of the tape for one of the kernel's; NULL: there are no stacks. */
 	uint32_t (*stack)(void *arg, uint32_t id);
+	/* Told of each event that changes the live set; may be NULL. -errno ends the recording. */
+	int (*changed)(void *arg, const struct tape_event *ev, const struct heap_change *change);
 	void *arg;
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the start mark: 0 on the tape. Earlier records are dropped. */
 	uint64_t page_size;
@@ -39,7 +41,7 @@ struct ledger_opts {
 };
 
 /* Records of the recorder's own, beside those of events.h. */
-enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83 };
+enum ledger_own { LEDGER_RSS = 0x80, LEDGER_LOST = 0x81, LEDGER_NESTED = 0x82, LEDGER_SUSPEND = 0x83, LEDGER_MARK = 0x84 };
 
 struct ledger_rss {
 	struct ht_ev_head h;
@@ -65,6 +67,12 @@ struct ledger_nested {
 struct ledger_suspend {
 	struct ht_ev_head h;
 	uint64_t slept_ns;
+};
+
+/* The recorder gives something up. */
+struct ledger_mark {
+	struct ht_ev_head h;
+	uint64_t mark; /* enum tape_mark */
 };
 
 struct ledger_totals {

@@ -50,6 +50,8 @@ int ledger_take_exec(struct ledger *l, const struct ht_ev_thread *e)
 	err = tape_writer_string(l->opts.writer, name, &id);
 	if (!err)
 		err = heap_apply(l->heap, &ev, NULL);
+	if (!err && l->opts.changed)
+		err = l->opts.changed(l->opts.arg, &ev, &(struct heap_change){ 0 });
 	if (err)
 		return err;
 	cover_free(l->cover);
@@ -124,5 +126,13 @@ int ledger_take_suspend(struct ledger *l, const struct ledger_suspend *r)
 	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_SUSPEND);
 
 	ev.size = r->slept_ns;
+	return ledger_add(l, &ev);
+}
+
+int ledger_take_mark(struct ledger *l, const struct ledger_mark *r)
+{
+	struct tape_event ev = ledger_event(l, 0, &r->h, TAPE_MARK);
+
+	ev.arg = r->mark;
 	return ledger_add(l, &ev);
 }

@@ -79,6 +79,7 @@ int ledger_take_rss(struct ledger *l, const struct ledger_rss *r);
 int ledger_take_lost(struct ledger *l, const struct ledger_lost *r);
 int ledger_take_nested(struct ledger *l, const struct ledger_nested *r);
 int ledger_write_nested(struct ledger *l, struct tape_event ev, uint64_t calls);
+int ledger_take_mark(struct ledger *l, const struct ledger_mark *r);
 int ledger_take_suspend(struct ledger *l, const struct ledger_suspend *r);
 
 int ledger_map_enter(struct ledger *l, const struct ht_ev_map *e);

@@ -201,12 +201,15 @@ static int open_stream(struct session *s)
 	struct ledger_opts lo = { .writer = s->writer,
 				  .site = session_site,
 				  .stack = s->opts->stacks ? session_stack : NULL,
+				  .changed = s->opts->live ? session_live_changed : NULL,
 				  .arg = s,
 				  .start_ns = UINT64_MAX, /* nothing counts before the start mark */
 				  .page_size = (uint64_t)sysconf(_SC_PAGESIZE),
 				  .skip_mappings = !s->opts->mappings };
 	int err;
 
+	if (s->opts->live && session_live_prepare(s))
+		return -ENOMEM;
 	s->ledger = ledger_new(&lo);
 	s->attach = attach_new(&s->kernel, s->process.pid, ATTACH_RECORD);
 	if (s->opts->stacks)
@@ -281,6 +284,8 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "start.rss_file", resident.file);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_shmem", resident.shmem);
+	if (!err && s->opts->max_cost > 0)
+		err = tape_writer_meta_u64(s->writer, "record.max_cost", (uint64_t)(100 * s->opts->max_cost + 0.5));
 	if (!err && s->opts->ring.nbytes)
 		err = tape_writer_meta_u64(s->writer, "ring.nbytes", s->opts->ring.nbytes);
 	return err ? session_fail_tape(s, err) : 0;
@@ -315,6 +320,7 @@ static int mark_start(struct session *s)
 	if (err)
 		return session_fail_tape(s, err);
 	ledger_start(s->ledger, s->start_ns);
+	session_brake_start(s);
 	err = process_each_thread(&s->process, note_thread, s);
 	if (err && err != -ESRCH)
 		return session_fail(s, err, "the threads of pid %d cannot be listed: %s", s->process.pid, strerror(-err));
@@ -335,7 +341,7 @@ static void say_ready(struct session *s)
 static const char *session_end_name(enum session_end end)
 {
 	static const char *const names[] = { [SESSION_TARGET_EXITED] = "exit", [SESSION_TARGET_OOM] = "oom",
-					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal" };
+					     [SESSION_DURATION] = "duration", [SESSION_SIGNAL] = "signal", [SESSION_COST] = "cost" };
 
 	return names[end];
 }
@@ -375,13 +381,22 @@ static int mark_end(struct session *s)
 	return err ? session_fail_tape(s, err) : 0;
 }
 
+static const enum ht_trap dear_kinds[] = { HT_TRAP_STEPPED, HT_TRAP_RETURN };
+
+/* Before any site of the target stands. */
+static void calibrate_others(struct session *s)
+{
+	for (size_t i = 0; i < sizeof(dear_kinds) / sizeof(dear_kinds[0]); i++)
+		if (calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))
+			message_warn("the cost of one kind of trap could not be measured: what recording takes is not shown");
+}
+
 /* The dear kinds of traps are timed only if there were some, and now, when nobody waits for the probes any more. */
 static void calibrate_rest(struct session *s)
 {
-	static const enum ht_trap kinds[] = { HT_TRAP_STEPPED, HT_TRAP_RETURN };
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (s->res->traps[kinds[i]] && calibrate_trap(&s->kernel, kinds[i], &s->res->costs))
+	for (size_t i = 0; i < sizeof(dear_kinds) / sizeof(dear_kinds[0]); i++)
+		if (s->res->traps[dear_kinds[i]] && !s->res->costs.ns[dear_kinds[i]] &&
+		    calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))
 			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
 	s->res->cost_ns = s->res->costs.ns[HT_TRAP_EMULATED] ?
 				  (uint64_t)trap_real_cost_ns(&s->res->costs, s->res->traps, s->program_ns) : 0;
@@ -503,6 +518,8 @@ static int begin(struct session *s)
 		err = open_kernel(s);
 	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs))
 		message_warn("the cost of a trap could not be measured; the tape does not say it");
+	if (!err && (s->opts->live || s->opts->max_cost > 0))
+		calibrate_others(s); /* what is shown while it records cannot wait for the end */
 	if (!err)
 		err = open_stream(s);
 	if (!err)
@@ -528,6 +545,7 @@ static void session_free(struct session *s)
 	stacks_free(s->stacks);
 	embed_free(s->embed);
 	hold_free(&s->hold);
+	session_live_free(s);
 	baseline_free(s->baseline);
 	ring_free(s->ring);
 	kernel_close(&s->kernel);
@@ -569,13 +587,16 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 		say_ready(s);
 		if (!opts->pid)
 			launch_continue(&s->launch);
-		err = session_find_baseline(s);
+		err = session_live_open(s);
+		if (!err)
+			err = session_find_baseline(s);
 		if (!err)
 			err = session_record_until_end(s);
 		message_progress(NULL);
 	}
 	if (!err)
 		err = mark_end(s);
+	session_live_close(s);
 	if (!err)
 		err = embed_names(s);
 	if (!err)

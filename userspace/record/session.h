@@ -38,10 +38,12 @@ struct session_opts {
 	uint64_t trigger_rss_nbytes; /* a copy of the ring when the target's resident set reaches it; 0: none */
 	enum baseline_mode baseline; /* of a live process: how its blocks of before are found */
 	uint64_t time_unit_ns; /* 0: the default */
+	double max_cost;    /* the part of the target's CPU time that traps may take (brake.h); 0: no limit */
+	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
 
-enum session_end { SESSION_TARGET_EXITED, SESSION_TARGET_OOM, SESSION_DURATION, SESSION_SIGNAL };
+enum session_end { SESSION_TARGET_EXITED, SESSION_TARGET_OOM, SESSION_DURATION, SESSION_SIGNAL, SESSION_COST };
 
 struct session_allocator {
 	char name[40];

@@ -45,6 +45,7 @@ int session_sample_rss(struct session *s, uint64_t at_ns)
 	r.anon = resident.anon;
 	r.file = resident.file;
 	r.shmem = resident.shmem;
+	s->rss_anon = resident.anon;
 	watch_rss(s, r.anon + r.file + r.shmem);
 	return drain_insert(s->drain, &r.h, sizeof(r));
 }
@@ -109,6 +110,7 @@ int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h
 		return 0;
 	else
 		err = ledger_take(s->ledger, cpu, h);
+	session_brake_count(s, h);
 	return err ? session_fail_tape(s, err) : 0;
 }
 
@@ -158,6 +160,19 @@ int session_sample_due(struct session *s, uint64_t now_ns)
 	return err ? session_fail(s, err, "out of memory") : 0;
 }
 
+double session_cost_ns(const struct session *s)
+{
+	uint64_t traps[HT_TRAP_NR], timed = s->counted.timed - s->timed_before;
+	double program_ns = timed ? (double)(s->counted.timed_ns - s->timed_ns_before) / (double)timed : 0;
+
+	for (int t = 0; t < HT_TRAP_NR; t++) {
+		traps[t] = s->counted.traps[t] - s->traps_before[t];
+		if (traps[t] && t != HT_TRAP_SHARED && !s->res->costs.ns[t])
+			return -1;
+	}
+	return trap_real_cost_ns(&s->res->costs, traps, program_ns);
+}
+
 /* What has its time: resident set, losses, blocks to the disk, a look for new code. */
 static int do_periodic(struct session *s)
 {
@@ -167,6 +182,10 @@ static int do_periodic(struct session *s)
 	if (err)
 		return err;
 	err = session_sample_due(s, now);
+	if (err)
+		return err;
+	session_live_step(s, now);
+	err = session_brake_step(s, now);
 	if (err)
 		return err;
 	if (now >= s->next_flush_ns) {
@@ -290,6 +309,10 @@ int session_record_until_end(struct session *s)
 		}
 		if (!err)
 			err = do_periodic(s);
+		if (!err && s->too_dear) {
+			s->res->end = SESSION_COST;
+			return 0;
+		}
 		if (!err)
 			err = session_drain(s, &nbytes);
 		if (!err)

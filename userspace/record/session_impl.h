@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * session_impl.h - what the files of a session share: session.c (beginning and end), session_place.c (allocators found
- * and probed), session_baseline.c (what lived before), session_flow.c (while it records).
+ * and probed), session_baseline.c (what lived before), session_brake.c (what it may cost),
+ * session_live.c (what is shown), session_flow.c (while it records).
  */
 #ifndef HEAPTAPE_SESSION_IMPL_H
 #define HEAPTAPE_SESSION_IMPL_H
@@ -10,6 +11,7 @@
 
 #include "clock.h"
 #include "record/attach.h"
+#include "record/brake.h"
 #include "record/drain.h"
 #include "record/embed.h"
 #include "record/hold.h"
@@ -51,6 +53,13 @@ struct session {
 	bool holding, noting;       /* noting: what is held tells the baseline too */
 	struct baseline *baseline;
 	struct passage *passage;    /* ... and this */
+	struct session_live *live;  /* NULL: nobody watches */
+	uint64_t rss_anon;          /* as of the last look */
+	struct brake brake;
+	double brake_cost_ns;       /* as of the last window, as is the next */
+	uint64_t brake_cpu_ns, next_brake_ns;
+	uint32_t site_calls[HT_SITES_MAX], window_calls; /* in the window at hand */
+	bool too_dear;              /* the recording is to end for what it costs */
 	const char *spoilt;         /* why what was read of the heap cannot be used */
 	int signal_fd;
 	sigset_t old_mask;
@@ -83,7 +92,23 @@ int session_find_baseline(struct session *s);
 /* A record while the heap is being read. */
 int session_hold(struct session *s, unsigned cpu, const struct ht_ev_head *h);
 
+/* session_brake.c: nothing happens but with --max-cost. */
+void session_brake_start(struct session *s);
+void session_brake_count(struct session *s, const struct ht_ev_head *h);
+int session_brake_step(struct session *s, uint64_t now_ns);
+
+/* session_live.c: nothing happens but with --live. Prepare before the ledger is made, open behind the start mark. */
+int session_live_prepare(struct session *s);
+int session_live_open(struct session *s);
+int session_live_changed(void *arg, const struct tape_event *ev, const struct heap_change *change);
+void session_live_step(struct session *s, uint64_t now_ns);
+/* Gives the terminal back. */
+void session_live_close(struct session *s);
+void session_live_free(struct session *s);
+
 /* session_flow.c */
+/* What the traps have cost the target since the start mark; below 0: not known. */
+double session_cost_ns(const struct session *s);
 /* A copy of the ring as soon as one can be made. */
 void session_ask_dump(struct session *s, enum ring_cause cause);
 int session_sample_rss(struct session *s, uint64_t at_ns);

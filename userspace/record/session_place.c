@@ -130,6 +130,24 @@ static int make_plans(struct session *s, struct allocator *a)
 	return 0;
 }
 
+/* Sites inside their functions; a part of a function that lies elsewhere is told as it is. */
+static int tell_sites(struct session *s, const struct allocator *a)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < a->nr_plans && s->stacks; i++) {
+		const struct plan *p = &a->plans[i];
+		uint64_t entry;
+
+		if (object_offset(a->obj, p->vaddr, &entry))
+			continue;
+		for (unsigned k = 0; k < p->nr_sites && !err; k++)
+			if (p->sites[k].vaddr - p->vaddr < p->nbytes)
+				err = stacks_site(s->stacks, object_build_id(a->obj), object_path(a->obj), p->sites[k].offset, entry);
+	}
+	return err ? session_fail_tape(s, err) : 0;
+}
+
 static int place(struct session *s, struct allocator *a)
 {
 	struct tape_allocator on_tape = { a->name, object_path(a->obj), object_build_id(a->obj) };
@@ -148,6 +166,9 @@ static int place(struct session *s, struct allocator *a)
 	err = tape_writer_allocator(s->writer, &on_tape, &tape_alloc);
 	if (err)
 		return session_fail_tape(s, err);
+	err = tell_sites(s, a);
+	if (err)
+		return err;
 	fstat(object_fd(a->obj), &st);
 	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino };
 	ledger_allocator(s->ledger, obj, tape_alloc);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/index_map.h"
 #include "message.h"
 #include "unwind/tables.h"
 
@@ -22,6 +23,9 @@ struct stacks {
 	uint32_t newest;   /* the highest of the kernel's numbers so far */
 	uint32_t *modules; /* string numbers of the tape by object, 0: not written yet */
 	size_t modules_room;
+	struct index_map site_of; /* module and offset -> index of entries */
+	uint64_t *entries;        /* where the site's function begins */
+	uint32_t nr_entries, entries_room;
 	struct ht_stack_counters before; /* as of the start mark */
 	uint64_t next_look_ns, look_period_ns;
 };
@@ -39,7 +43,7 @@ struct stacks *stacks_new(const struct kernel *k, enum ht_stacks_mode mode, stru
 	st->look_period_ns = LOOK_PERIOD_MIN_NS;
 	st->tables = tables_new(&uk, mode);
 	st->numbers = calloc(NUMBERS, sizeof(*st->numbers));
-	if (st->tables && st->numbers)
+	if (st->tables && st->numbers && !index_map_init(&st->site_of))
 		return st;
 	stacks_free(st);
 	return NULL;
@@ -52,6 +56,8 @@ void stacks_free(struct stacks *st)
 	tables_free(st->tables);
 	free(st->numbers);
 	free(st->modules);
+	free(st->entries);
+	index_map_free(&st->site_of);
 	free(st);
 }
 
@@ -107,12 +113,51 @@ static int module_number(struct stacks *st, unsigned object, uint32_t *nr_ret)
 	return 0;
 }
 
+static uint64_t site_key(uint32_t module, uint64_t offset)
+{
+	return (uint64_t)module << 40 | (offset & ((1ull << 40) - 1));
+}
+
+int stacks_site(struct stacks *st, const char *build_id, const char *path, uint64_t site_offset, uint64_t entry_offset)
+{
+	uint32_t module, at;
+	uint64_t key;
+	char *name;
+	int err;
+
+	if (asprintf(&name, "%s %s", *build_id ? build_id : "-", path) < 0)
+		return -ENOMEM;
+	err = tape_writer_string(st->writer, name, &module);
+	free(name);
+	if (err)
+		return err;
+	key = site_key(module, site_offset);
+	at = index_map_find(&st->site_of, key);
+	/* Code that functions share is told as it is. */
+	if (at != INDEX_NONE) {
+		if (st->entries[at] != entry_offset)
+			st->entries[at] = site_offset;
+		return 0;
+	}
+	if (st->nr_entries == st->entries_room) {
+		uint32_t room = st->entries_room ? 2 * st->entries_room : 64;
+		uint64_t *entries = reallocarray(st->entries, room, sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		st->entries = entries;
+		st->entries_room = room;
+	}
+	st->entries[st->nr_entries] = entry_offset;
+	return index_map_set(&st->site_of, key, st->nr_entries++);
+}
+
 int stacks_take(struct stacks *st, const struct ht_ev_stack *e)
 {
 	const __u64 *words = (const __u64 *)(const void *)(e + 1);
 	struct tape_frame frames[HT_FRAMES_MAX];
 	unsigned nr = e->nr < HT_FRAMES_MAX ? e->nr : HT_FRAMES_MAX;
-	uint32_t number;
+	uint32_t number, site;
 	int err;
 
 	for (unsigned i = 0; i < nr; i++) {
@@ -121,6 +166,9 @@ int stacks_take(struct stacks *st, const struct ht_ev_stack *e)
 			return err;
 		frames[i].offset = words[i] & ((1ull << HT_FRAME_SHIFT) - 1);
 	}
+	site = nr ? index_map_find(&st->site_of, site_key(frames[0].module, frames[0].offset)) : INDEX_NONE;
+	if (site != INDEX_NONE)
+		frames[0].offset = st->entries[site];
 	if ((int32_t)(e->id - st->newest) > 0)
 		st->newest = e->id;
 	number = TAPE_NO_STACK;

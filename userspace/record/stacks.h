@@ -18,6 +18,9 @@ struct stacks;
 /* mode must not be HT_STACKS_NONE. */
 struct stacks *stacks_new(const struct kernel *k, enum ht_stacks_mode mode, struct tape_writer *writer);
 void stacks_free(struct stacks *st);
+/* A site of a recorded function in the file: stacks that begin there are told from the function's entry on, so that calls from
+ * one place are one stack, whichever way through the function they took. -ENOMEM, or -errno of the tape's writer. */
+int stacks_site(struct stacks *st, const char *build_id, const char *path, uint64_t site_offset, uint64_t entry_offset);
 /* Follows code that came or went since the last call; looks at two words if nothing did. -errno if the target's
  * mappings cannot be read. */
 int stacks_follow(struct stacks *st, const struct process *p, uint64_t now_ns);

@@ -293,8 +293,7 @@ static void put_kind_extras(struct lines *l, const struct tape_event *ev)
 		put_lost(l, ev);
 		break;
 	case TAPE_MARK:
-		extra_name(l, "mark",
-			   ev->arg == TAPE_MARK_START ? "start" : ev->arg == TAPE_MARK_END ? "end" : NULL, ev->arg);
+		extra_name(l, "mark", ev->arg < TAPE_MARK_NR ? tape_mark_name((unsigned)ev->arg) : NULL, ev->arg);
 		break;
 	case TAPE_COUNTER:
 		extra_name(l, "counter", ev->arg == TAPE_COUNT_NESTED ? "nested" : NULL, ev->arg);

@@ -15,7 +15,7 @@
 #include "formats/tape.h"
 #include "symbols/naming.h"
 
-enum report_by { REPORT_SCREEN, REPORT_BY_STACK, REPORT_BY_SIZE, REPORT_BY_THREAD, REPORT_BY_MODULE };
+enum report_by { REPORT_SCREEN, REPORT_BY_STACK, REPORT_BY_SIZE, REPORT_BY_THREAD, REPORT_BY_MODULE, REPORT_BY_REGION };
 
 struct report {
 	const char *path;

@@ -209,6 +209,10 @@ static int put_stack(struct json *j, cJSON *list, const struct analysis_stack *s
 	add_u64(o, "pinned_bytes", s->pinned_nbytes);
 	add_u64(o, "pinning_bytes", s->pinned_live_nbytes);
 	add_u64(o, "freed_by_others_bytes", s->cross_nbytes);
+	add_u64(o, "groups", s->groups);
+	add_u64(o, "died_in_groups", s->grouped);
+	add_u64(o, "died_in_groups_bytes", s->grouped_nbytes);
+	add_u64(o, "died_in_groups_overhead_bytes", s->grouped_added_nbytes);
 	lives = cJSON_AddArrayToObject(o, "lifetimes");
 	for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++)
 		cJSON_AddItemToArray(lives, cJSON_CreateNumber(s->lives[i]));
@@ -233,6 +237,10 @@ static void add_to_rest(struct analysis_stack *rest, const struct analysis_stack
 	rest->pinned_nbytes += s->pinned_nbytes;
 	rest->pinned_live_nbytes += s->pinned_live_nbytes;
 	rest->cross_nbytes += s->cross_nbytes;
+	rest->groups += s->groups;
+	rest->grouped += s->grouped;
+	rest->grouped_nbytes += s->grouped_nbytes;
+	rest->grouped_added_nbytes += s->grouped_added_nbytes;
 	for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++)
 		rest->lives[i] += s->lives[i];
 }

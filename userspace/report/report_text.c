@@ -204,6 +204,43 @@ static int print_stacks(const struct report *r, FILE *out)
 	return 0;
 }
 
+static int by_grouped(const void *a, const void *b)
+{
+	const struct analysis_stack *x = *(const struct analysis_stack *const *)a, *y = *(const struct analysis_stack *const *)b;
+
+	return (x->grouped < y->grouped) - (x->grouped > y->grouped);
+}
+
+/* Objects of a stack that die together. */
+static int print_regions(const struct report *r, FILE *out)
+{
+	const struct analysis *a = r->analysis;
+	const struct analysis_stack **order = malloc((a->nr_stacks + 1) * sizeof(*order));
+	char text[LINE_MAX_NBYTES], b[5][HUMAN_MAX];
+	size_t nr = 0;
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->nr_stacks; i++)
+		if (a->stacks[i].groups)
+			order[nr++] = &a->stacks[i];
+	qsort(order, nr, sizeof(*order), by_grouped);
+	fprintf(out, "\nObjects that die together: freed by one thread with no allocation and no 10 ms between.\n");
+	fprintf(out, "%8s %8s %8s %9s %10s %8s  %s\n", "groups", "objects", "of freed", "in a group", "its bytes", "overhead", "by (innermost first)");
+	for (size_t i = 0; i < nr && i < r->top; i++) {
+		const struct analysis_stack *s = order[i];
+
+		fprintf(out, "%8s %8s %6.0f %% %10s %10s %8s  %s\n", human_count(b[0], s->groups), human_count(b[1], s->grouped),
+			percent_of(s->grouped, s->deaths), human_count(b[2], s->grouped / s->groups),
+			human_nbytes(b[3], s->grouped_nbytes / s->groups), human_nbytes(b[4], s->grouped_added_nbytes / s->groups),
+			stack_text(r->tape, r->naming, s->stack, FRAMES_SHOWN, text, sizeof(text)));
+	}
+	if (!nr)
+		fprintf(out, "None.\n");
+	free(order);
+	return 0;
+}
+
 static void print_sizes(const struct report *r, FILE *out)
 {
 	const struct analysis *a = r->analysis;
@@ -323,6 +360,7 @@ int report_print(const struct report *r, enum report_by by, FILE *out)
 	case REPORT_BY_SIZE: print_sizes(r, out); return 0;
 	case REPORT_BY_THREAD: print_threads(r, out); return 0;
 	case REPORT_BY_MODULE: return print_modules(r, out);
+	case REPORT_BY_REGION: return print_regions(r, out);
 	case REPORT_SCREEN: break;
 	}
 	print_split(r, out);

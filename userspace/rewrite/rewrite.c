@@ -38,7 +38,7 @@ static bool fact_is_harmless(const char *key)
 	static const char *const keys[] = { "machine.arch", "machine.cpus", "machine.cpus_allowed", "machine.numa_nodes",
 					    "machine.page_size", "machine.thp", "machine.overcommit", "machine.cgroup_limit",
 					    "record.version", "record.backend", "record.trap_ns", "record.traps", "record.end",
-					    "copy.cause", "ring.nbytes", "start.from_exec", "record.cost_ns",
+					    "copy.cause", "ring.nbytes", "start.from_exec", "record.cost_ns", "record.max_cost",
 					    "start.rss_anon", "start.rss_file", "start.rss_shmem" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

@@ -65,7 +65,7 @@ static int get_plan(struct trials *t)
 	char *dir;
 
 	if (!err)
-		return 0;
+		return tape_reader_skim(t->reader); /* the plan has no facts about target and allocators */
 	opts.dir = dir = plan_cache_dir(t->path);
 	err = plan_build(t->reader, &opts, &t->plan);
 	if (dir && (err == -ENOSPC || err == -EACCES || err == -EROFS || err == -EDQUOT)) {
@@ -96,7 +96,7 @@ int trials_try(struct trials *t, const char *path)
 {
 	int err;
 
-	*t = (struct trials){ .path = path, .plan = { .fd = -1 }, .opts = { .clock_tape = true, .layout_fixed = true, .repeat = 1 } };
+	*t = (struct trials){ .path = path, .plan = { .fd = -1 }, .opts = { .tape_path = path, .clock_tape = true, .layout_fixed = true, .repeat = 1 } };
 	t->opts.player = t->player;
 	if (own_program_find("heaptape-player", t->player, sizeof(t->player))) {
 		message_error("heaptape-player is missing beside heaptape; build or install it again");
@@ -184,14 +184,14 @@ int trials_tested(struct trials *t, const char *text, struct tested *a, char *wh
 
 /* ---- runs ---- */
 
-static uint32_t flags_of(enum trial_metric m)
+uint32_t trial_metric_flags(enum trial_metric m)
 {
 	return m == TRIAL_HOLES || m == TRIAL_RETAINED || m == TRIAL_METADATA ? CONTROL_USABLE :
 	       m == TRIAL_P99_MALLOC					      ? CONTROL_LATENCY :
 										0;
 }
 
-static double value_of(enum trial_metric m, const struct run_result *res)
+double trial_metric_value(enum trial_metric m, const struct run_result *res)
 {
 	switch (m) {
 	case TRIAL_PEAK_RESIDENT: return (double)res->peak_resident;
@@ -205,9 +205,24 @@ static double value_of(enum trial_metric m, const struct run_result *res)
 	}
 }
 
+int trials_many(struct trials *t, const struct tested *const *list, uint32_t flags, struct run_result *res, size_t nr)
+{
+	struct run_order *orders = calloc(nr + 1, sizeof(*orders));
+	int err;
+
+	if (!orders)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		orders[i] = (struct run_order){ .tested = list[i], .is_steered = is_recorded(t, list[i]), .flags = flags,
+						.what = "measuring", .res = &res[i] };
+	err = replay_orders(&t->plan, &t->map, &t->opts, orders, nr);
+	free(orders);
+	return err;
+}
+
 int trials_once(struct trials *t, const struct tested *a, uint32_t flags, struct run_result *res, struct run_error *error)
 {
-	int err = replay_once(&t->plan, &t->map, &t->opts, a, is_recorded(t, a), flags, "measuring", res);
+	int err = trials_many(t, &a, flags, res, 1);
 
 	*error = res->error;
 	return err ? err : error->kind ? -ECANCELED : 0;
@@ -216,10 +231,10 @@ int trials_once(struct trials *t, const struct tested *a, uint32_t flags, struct
 int trials_run(struct trials *t, const struct tested *a, enum trial_metric m, double *value_ret, struct run_error *error)
 {
 	struct run_result *res = calloc(1, sizeof(*res)); /* histograms are too large for a stack */
-	int err = res ? trials_once(t, a, flags_of(m), res, error) : -ENOMEM;
+	int err = res ? trials_once(t, a, trial_metric_flags(m), res, error) : -ENOMEM;
 
 	if (!err)
-		*value_ret = value_of(m, res);
+		*value_ret = trial_metric_value(m, res);
 	if (res)
 		run_result_free(res);
 	free(res);

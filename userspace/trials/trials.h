@@ -46,6 +46,12 @@ uint64_t trials_tape_hash(const char *path);
 /* The text of --lib as an allocator, with the settings of the recorded process if it is the recorded one and brings none. 0, or -errno
  * with the reason in `why`. */
 int trials_tested(struct trials *t, const char *text, struct tested *a, char *why, size_t why_nbytes);
+/* Runs of several allocators, one each into res[i], at once if t->opts has an executor for that; run_result_free each in any case.
+ * 0, or -errno where this side failed; an allocator's failure is its result's. */
+int trials_many(struct trials *t, const struct tested *const *list, uint32_t flags, struct run_result *res, size_t nr);
+/* What a run for this figure must be asked for, and the figure in its result. */
+uint32_t trial_metric_flags(enum trial_metric m);
+double trial_metric_value(enum trial_metric m, const struct run_result *res);
 /* One run for one figure. 0; -ECANCELED: the allocator failed, *error says how; other -errno: this side failed. */
 int trials_run(struct trials *t, const struct tested *a, enum trial_metric m, double *value_ret, struct run_error *error);
 /* One run with these flags (enum control_flag; CONTROL_USABLE: with the split); run_result_free(res) in any case. As above. */

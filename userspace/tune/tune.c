@@ -16,6 +16,7 @@
 
 #define PAIRS_OF 4             /* the best singles by either figure that are paired */
 #define SHORT_RUN_NS 100000000 /* a whole tape that plays faster than this is not shortened */
+#define BATCH_SLURM 256        /* runs that a cluster is asked for at once */
 #define KEPT_MIN 8             /* choices that a halving leaves */
 
 struct search {
@@ -89,35 +90,6 @@ static int add_singles(struct tune *t)
 
 /* ---- runs ---- */
 
-/* One run; *res is freed by the caller. An allocator that fails is given up. */
-static int run_choice(struct search *s, struct tune_choice *c, uint32_t flags, struct run_result *res)
-{
-	char *label = NULL, why[512];
-	struct run_error error = { 0 };
-	struct tested a;
-	int err = asprintf(&label, "%s%s%s", s->tune->alloc, *c->text ? "," : "", c->text) < 0 ? -ENOMEM :
-		tested_parse(label, &a, why, sizeof(why));
-
-	if (err) {
-		snprintf(s->tune->why, sizeof(s->tune->why), "%s: %s", label ? label : "", label ? why : "out of memory");
-		free(label);
-		return err;
-	}
-	s->tune->nr_runs++;
-	message_progress("%zu runs, %s", s->tune->nr_runs, *c->text ? c->text : "the defaults");
-	err = trials_once(s->trials, &a, flags, res, &error);
-	message_progress(NULL);
-	if (err == -ECANCELED) {
-		c->kept = false;
-		free(c->error);
-		c->error = asprintf(&c->error, "%s: %s", error.kind, error.text) < 0 ? NULL : c->error;
-		err = c->error ? 0 : -ENOMEM;
-	}
-	tested_free(&a);
-	free(label);
-	return err;
-}
-
 /* What was found before, unless it is missing for one of the figures. */
 static bool recall(struct search *s, const struct tune_choice *c, int from, int to, size_t i, double *values)
 {
@@ -129,44 +101,112 @@ static bool recall(struct search *s, const struct tune_choice *c, int from, int 
 	return known;
 }
 
-/* Figures `from` up to `to`, of the run number i. */
-static int run_figures(struct search *s, struct tune_choice *c, int from, int to, size_t i, double *values)
-{
-	struct run_result *res;
-	int err;
+/* A run of one choice, and its figures. */
+struct want {
+	struct tune_choice *choice;
+	double values[TUNE_NR];
+	bool known;
+	struct tested tested;
+};
 
-	if (recall(s, c, from, to, i, values))
-		return 0;
-	res = calloc(1, sizeof(*res));
-	err = res ? run_choice(s, c, from == TUNE_P99 ? CONTROL_LATENCY : 0, res) : -ENOMEM;
-	if (!err && !c->error) {
-		values[TUNE_RESIDENT] = (double)res->peak_resident;
-		values[TUNE_CPU] = (double)res->cpu_ns;
-		values[TUNE_P99] = (double)hist_quantile(res->hists[CONTROL_HIST_MALLOC], 0.99) * res->ns_per_tick;
-		for (int f = from; f < to; f++)
-			memo_add(s->memo, c->text, s->part, f, values[f]);
+static int parse_choice(struct search *s, struct want *w)
+{
+	char *label = NULL, why[512];
+	int err = asprintf(&label, "%s%s%s", s->tune->alloc, *w->choice->text ? "," : "", w->choice->text) < 0 ? -ENOMEM :
+		tested_parse(label, &w->tested, why, sizeof(why));
+
+	if (err)
+		snprintf(s->tune->why, sizeof(s->tune->why), "%s: %s", label ? label : "", label ? why : "out of memory");
+	free(label);
+	return err;
+}
+
+/* An allocator that failed is given up. */
+static int give_up(struct tune_choice *c, const struct run_error *error)
+{
+	c->kept = false;
+	free(c->error);
+	c->error = asprintf(&c->error, "%s: %s", error->kind, error->text) < 0 ? NULL : c->error;
+	return c->error ? 0 : -ENOMEM;
+}
+
+static int take_result(struct search *s, struct want *w, const struct run_result *res, int from, int to)
+{
+	if (res->error.kind)
+		return give_up(w->choice, &res->error);
+	w->values[TUNE_RESIDENT] = (double)res->peak_resident;
+	w->values[TUNE_CPU] = (double)res->cpu_ns;
+	w->values[TUNE_P99] = trial_metric_value(TRIAL_P99_MALLOC, res);
+	for (int f = from; f < to; f++)
+		memo_add(s->memo, w->choice->text, s->part, f, w->values[f]);
+	return 0;
+}
+
+/* Those of the wanted ones that are not known, at once. */
+static int play_wanted(struct search *s, struct want *list, size_t nr, int from, int to)
+{
+	const struct tested **tested = calloc(nr + 1, sizeof(*tested));
+	struct run_result *res = calloc(nr + 1, sizeof(*res)); /* histograms are too large for a stack */
+	size_t nr_played = 0, k = 0;
+	int err = tested && res ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		err = list[i].known ? 0 : parse_choice(s, &list[i]);
+		if (!err && !list[i].known)
+			tested[nr_played++] = &list[i].tested;
 	}
-	if (res)
-		run_result_free(res);
+	if (!err && nr_played) {
+		s->tune->nr_runs += nr_played;
+		message_progress("%zu runs, %s", s->tune->nr_runs, *list[0].choice->text ? list[0].choice->text : "the defaults");
+		err = trials_many(s->trials, tested, from == TUNE_P99 ? CONTROL_LATENCY : 0, res, nr_played);
+		message_progress(NULL);
+	}
+	for (size_t i = 0; i < nr && !err; i++)
+		if (!list[i].known)
+			err = take_result(s, &list[i], &res[k++], from, to);
+	for (size_t i = 0; i < nr_played && res; i++)
+		run_result_free(&res[i]);
+	for (size_t i = 0; i < nr; i++)
+		tested_free(&list[i].tested);
+	free(tested);
 	free(res);
 	return err;
 }
 
-static int run_quick(struct search *s, struct tune_choice *c)
+/* Figures `from` up to `to`, of the run number `run`, of each of these choices. */
+static int run_figures(struct search *s, struct want *list, size_t nr, int from, int to, size_t run)
 {
-	double values[TUNE_NR] = { 0 };
-	int err = run_figures(s, c, TUNE_RESIDENT, TUNE_P99, 0, values);
+	for (size_t i = 0; i < nr; i++)
+		list[i].known = recall(s, list[i].choice, from, to, run, list[i].values);
+	return play_wanted(s, list, nr, from, to);
+}
 
-	c->quick[TUNE_RESIDENT] = values[TUNE_RESIDENT];
-	c->quick[TUNE_CPU] = values[TUNE_CPU];
+static int run_quick(struct search *s, struct want *list, size_t nr)
+{
+	int err = run_figures(s, list, nr, TUNE_RESIDENT, TUNE_P99, 0);
+
+	for (size_t i = 0; i < nr; i++) {
+		list[i].choice->quick[TUNE_RESIDENT] = list[i].values[TUNE_RESIDENT];
+		list[i].choice->quick[TUNE_CPU] = list[i].values[TUNE_CPU];
+	}
 	return err;
+}
+
+/* How many are asked for at once. */
+static size_t batch_of(const struct search *s)
+{
+	const struct executor *x = s->tune->executor;
+
+	return x && x->slurm ? BATCH_SLURM : x && x->jobs > 1 ? (size_t)x->jobs : 1;
 }
 
 /* All from number `from` on that are kept, while a share of the budget lasts. */
 static int run_round(struct search *s, size_t from, double share)
 {
 	struct tune *t = s->tune;
-	int err = 0;
+	size_t batch = batch_of(s), nr = 0;
+	struct want *list = calloc(batch, sizeof(*list));
+	int err = list ? 0 : -ENOMEM;
 
 	for (size_t i = from; i < t->nr_choices && !err; i++) {
 		if (!t->choices[i].kept)
@@ -174,10 +214,17 @@ static int run_round(struct search *s, size_t from, double share)
 		if (i && (double)elapsed(s) > share * (double)t->budget_ns) {
 			t->choices[i].kept = false;
 			t->out_of_budget = true;
-		} else {
-			err = run_quick(s, &t->choices[i]);
+			continue;
+		}
+		list[nr++] = (struct want){ .choice = &t->choices[i] };
+		if (nr == batch) {
+			err = run_quick(s, list, nr);
+			nr = 0;
 		}
 	}
+	if (!err && nr)
+		err = run_quick(s, list, nr);
+	free(list);
 	return err;
 }
 
@@ -263,6 +310,9 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 	fd = is_short ? -1 : mkstemp(path);
 	err = is_short ? -ENOENT : fd < 0 ? -errno : open_part(s, whole, part, path, &t);
 
+	t.opts.tape_path = whole->opts.tape_path; /* executors work beside the tape itself */
+	t.opts.execute = whole->opts.execute;
+	t.opts.execute_arg = whole->opts.execute_arg;
 	s->trials = err ? whole : &t;
 	s->part = err ? 1 : part;
 	err = run_round(s, from, share);
@@ -282,22 +332,25 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 static int play_final(struct search *s)
 {
 	struct tune *t = s->tune;
-	int err = 0;
+	struct want *list = calloc(t->nr_choices, sizeof(*list));
+	int err = list ? 0 : -ENOMEM;
 
 	for (unsigned round = 0; round < 2 * TUNE_RUNS && !err; round++) {
 		int from = round % 2 ? TUNE_P99 : TUNE_RESIDENT, to = round % 2 ? TUNE_NR : TUNE_P99;
+		size_t nr = 0;
 
-		for (size_t i = 0; i < t->nr_choices && !err; i++) {
-			struct tune_choice *c = &t->choices[i];
-			double values[TUNE_NR] = { 0 };
-
-			if (!c->kept)
-				continue;
-			err = run_figures(s, c, from, to, round / 2, values);
-			for (int f = from; f < to && !err && !c->error; f++)
-				err = samples_add(&c->samples[f], values[f]);
-		}
+		for (size_t i = 0; i < t->nr_choices; i++)
+			if (t->choices[i].kept)
+				list[nr++] = (struct want){ .choice = &t->choices[i] };
+		if (batch_of(s) > 1)
+			err = run_figures(s, list, nr, from, to, round / 2);
+		for (size_t i = 0; i < nr && batch_of(s) == 1 && !err; i++)
+			err = run_figures(s, &list[i], 1, from, to, round / 2);
+		for (size_t i = 0; i < nr && !err; i++)
+			for (int f = from; f < to && !err && !list[i].choice->error; f++)
+				err = samples_add(&list[i].choice->samples[f], list[i].values[f]);
 	}
+	free(list);
 	return err;
 }
 
@@ -391,7 +444,7 @@ static int search(struct search *s)
 	int err = add_singles(t);
 
 	if (!err)
-		err = run_quick(s, &t->choices[0]);
+		err = run_quick(s, &(struct want){ .choice = &t->choices[0] }, 1);
 	if (!err && t->choices[0].error) {
 		snprintf(t->why, sizeof(t->why), "%s does not get through the replay by itself: %s", t->alloc, t->choices[0].error);
 		return -ECANCELED;
@@ -429,6 +482,8 @@ int tune_run(struct tune *t)
 	struct search s = { .tune = t, .began_ns = clock_monotonic_ns(), .trials = &whole, .part = 1 };
 	int err = trials_open(&whole, t->tape), memo_err;
 
+	if (!err && t->executor)
+		executor_use(t->executor, &whole.opts);
 	if (!err) {
 		s.memo = memo_open(t->tape, t->alloc);
 		err = search(&s);
@@ -436,7 +491,7 @@ int tune_run(struct tune *t)
 		if (memo_err)
 			message_verbose("what was measured is not kept: %s", strerror(-memo_err));
 		if (err && !*t->why)
-			snprintf(t->why, sizeof(t->why), "%s: %s", t->tape, strerror(-err));
+			snprintf(t->why, sizeof(t->why), "%s: %s", t->tape, t->executor && *t->executor->why ? t->executor->why : strerror(-err));
 	}
 	trials_close(&whole);
 	t->took_ns = elapsed(&s);

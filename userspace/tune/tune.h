@@ -9,6 +9,7 @@
 #ifndef HEAPTAPE_TUNE_TUNE_H
 #define HEAPTAPE_TUNE_TUNE_H
 
+#include "executor/executor.h"
 #include "trials/trials.h"
 #include "tune/settings.h"
 
@@ -33,6 +34,7 @@ struct tune {
 	const char *tape, *alloc; /* as for --alloc */
 	const struct settings *settings;
 	uint64_t budget_ns;
+	struct executor *executor; /* of the runs; NULL: one after the other */
 	/* What came of it. */
 	struct tune_choice *choices; /* [0]: the defaults */
 	size_t nr_choices, nr_runs, nr_known, nr_finalists; /* known: runs that were made before and are not made again */
