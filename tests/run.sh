@@ -19,12 +19,14 @@
 #   slurm       the same played by a Slurm of the test's own
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   report      what heaptape report finds in sick and in healthy programs, and its figures against the kernel's
+#   html        the HTML report in Debian's Chromium: what it draws, what it does, what names cannot do to it
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
 #   bench       what recording costs, printed and not judged
 #   bench-capture  the same beside the least possible, the usual way to trace, and other tools
 #   bench-tape  bytes an event of whole programs beside heaptrack's, writing and reading rates, memory; printed and not judged
+#   bench-html  the HTML report of 10 million events: time, size, and how fast it answers, printed
 #   bench-baseline  how long a heap is read at attach, and how long its process stands for it, printed and not judged
 #   bench-stacks  what call stacks cost, and beside heaptrack, printed and not judged
 # The live tests need root and are skipped, with the reason, without it.
@@ -39,7 +41,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=120 [replay]=240 [bisect]=300 [slurm]=120
-	[fidelity]=180 [report]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900)
+	[fidelity]=180 [report]=90 [html]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900 [bench-html]=300)
 full= fidelity=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -81,9 +83,13 @@ word_unit() { unit_tests_in "$BUILD" unit; }
 word_warnings() {
 	local log
 	log=$(mktemp)
-	build_in "$BUILD-clang" "$log" -DHEAPTAPE_WERROR=ON -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19
+	build_in "$BUILD-clang" "$log" -DHEAPTAPE_WERROR=ON -DHEAPTAPE_HTML=OFF -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19
 	ran "clang builds without a warning" $? "$log"
-	build_in "$BUILD-release" "$log" -DHEAPTAPE_WERROR=ON -DCMAKE_BUILD_TYPE=Release
+	"$BUILD/make_page_tape" "$BUILD-clang/small.tape" small
+	"$BUILD-clang/heaptape" report "$BUILD-clang/small.tape" -o "$BUILD-clang/small.html" >"$log" 2>&1
+	[ $? = 1 ] && [ ! -e "$BUILD-clang/small.html" ] && grep -q "install npm and node" "$log"
+	ran "built without npm, report -o FILE.html says what to install" $? "$log"
+	build_in "$BUILD-release" "$log" -DHEAPTAPE_WERROR=ON -DHEAPTAPE_HTML=OFF -DCMAKE_BUILD_TYPE=Release
 	ran "gcc -O3 builds without a warning" $? "$log"
 	rm -f "$log"
 }
@@ -91,7 +97,7 @@ word_warnings() {
 word_sanitizers() {
 	local log
 	log=$(mktemp)
-	build_in "$BUILD-asan" "$log" -DHEAPTAPE_WERROR=ON -DHEAPTAPE_SANITIZE=ON -DCMAKE_C_COMPILER=clang-19 \
+	build_in "$BUILD-asan" "$log" -DHEAPTAPE_WERROR=ON -DHEAPTAPE_HTML=OFF -DHEAPTAPE_SANITIZE=ON -DCMAKE_C_COMPILER=clang-19 \
 		-DCMAKE_CXX_COMPILER=clang++-19
 	ran "sanitizer build" $? "$log"
 	rm -f "$log"
@@ -101,7 +107,7 @@ word_sanitizers() {
 word_fuzz() {
 	local log target corpus
 	log=$(mktemp)
-	build_in "$BUILD-fuzz" "$log" -DHEAPTAPE_FUZZ=ON -DHEAPTAPE_TESTS=OFF -DCMAKE_C_COMPILER=clang-19
+	build_in "$BUILD-fuzz" "$log" -DHEAPTAPE_FUZZ=ON -DHEAPTAPE_HTML=OFF -DHEAPTAPE_TESTS=OFF -DCMAKE_C_COMPILER=clang-19
 	ran "fuzz build" $? "$log"
 	for target in "$BUILD-fuzz"/fuzz_*; do
 		[ -x "$target" ] || continue
@@ -129,12 +135,14 @@ word_fidelity() {
 	bash "$ROOT/tests/fidelity/fidelity.sh" $fidelity
 }
 word_report() { bash "$ROOT/tests/live/report.sh"; }
+word_html() { bash "$ROOT/tests/web/web.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
 word_export() { bash "$ROOT/tests/export/export.sh"; }
 word_docs() { bash "$ROOT/tests/docs.sh"; }
 # The tools to compare with are needed here alone.
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
 word_bench-tape() { bash "$ROOT/tests/bench/tape.sh" && "$BUILD/bench_tape"; }
+word_bench-html() { PAGE_EVENTS=10000000 bash "$ROOT/tests/web/web.sh" large; }
 word_bench-baseline() { bash "$ROOT/tests/bench/baseline.sh"; }
 word_bench-stacks() { bash "$ROOT/tests/bench/stacks.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }
@@ -147,11 +155,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short
-	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report html export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export HEAPTAPE_TEST_FULL=1 TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600 SHRINK_EVENTS=1000000
-	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive baseline ring limits replay slurm bisect fidelity report html export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

@@ -22,6 +22,9 @@ tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux pro
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
 # For runs made by a cluster: a controller and a node of the test's own.
 tests+=(slurmctld slurmd slurm-client munge)
+# The HTML report is bundled with npm (other packages of nodejs bring it along) and looked at in a browser.
+tests+=(chromium fonts-dejavu-core)
+command -v npm >/dev/null || tests+=(npm)
 bench=(heaptrack bpftrace memcached)
 
 case $word in
