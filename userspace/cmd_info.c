@@ -484,9 +484,8 @@ static int print_text(const struct info *info)
 static void show_progress(void *arg, uint64_t nr_events)
 {
 	const struct info *info = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s events", info->path, human_count(count, nr_events));
+	message_progress_events(info->path, "reading", nr_events, tape_reader_events_told(info->tape));
 }
 
 static int run_info(struct info *info)

@@ -258,12 +258,8 @@ static int parse_args(const struct command *cmd, struct replay_args *args, int a
 
 static void show_planning(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-	char a[HUMAN_MAX], b[HUMAN_MAX];
 	(void)arg;
-	if (all)
-		message_progress("%s: %s of %s events", what, human_count(a, done), human_count(b, all));
-	else
-		message_progress("%s: %s events", what, human_count(a, done));
+	message_progress_events("", what, done, all);
 }
 
 static void show_run(void *arg, const char *allocator, const char *what, uint32_t done, uint32_t all)

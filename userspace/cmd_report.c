@@ -43,9 +43,8 @@ struct report_args {
 static void show_progress(void *arg, const char *what, uint64_t nr_events)
 {
 	const struct report_args *x = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s, %s events", x->path, what, human_count(count, nr_events));
+	message_progress_events(x->path, what, nr_events, tape_reader_events_told(x->tape));
 }
 
 static const char *thread_name(void *arg, const struct analysis_thread *t)

@@ -390,6 +390,12 @@ async function lookAtTables(page) {
 			`${threads} ${sizes} ${matrix}`,
 		)
 	})
+	await test('what dies together is told with its groups', async () => {
+		await page.locator('#tables button[data-value=regions]').click()
+		const rows = await page.locator('#table-regions tbody tr').allInnerTexts()
+		await page.locator('#tables button[data-value=stacks]').click()
+		return holds(rows.length === 1 && /3,072\s+100\.0 %\s+1\s+3,072\s+12\.0 MiB\s+48\.0 KiB.*shop::burst/s.test(rows[0]), rows)
+	})
 }
 
 async function lookAtPage(page) {

@@ -368,6 +368,21 @@ static int reach(struct pass *p, uint64_t ns)
 
 /* ---- passes ---- */
 
+/* What the events behind this one will look at, of nr in the block. */
+static void prefetch(const struct heap *heap, const struct pages *pages, const struct tape_event *evs, long i, long nr)
+{
+	if (i + HEAP_FAR < nr) {
+		heap_prefetch_far(heap, &evs[i + HEAP_FAR]);
+		if (pages)
+			pages_prefetch_far(pages, evs[i + HEAP_FAR].addr);
+	}
+	if (i + HEAP_NEAR < nr) {
+		heap_prefetch_near(heap, &evs[i + HEAP_NEAR]);
+		if (pages)
+			pages_prefetch_near(pages, evs[i + HEAP_NEAR].addr);
+	}
+}
+
 /* Its span, its peak, and what kinds of events there are. */
 static int first_pass(struct pass *p)
 {
@@ -381,6 +396,7 @@ static int first_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			prefetch(heap, NULL, evs, i, nr);
 			err = heap_apply(heap, &evs[i], NULL);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
 			write_faults += evs[i].kind == TAPE_FAULT && evs[i].flags & TAPE_WRITE;
@@ -476,6 +492,7 @@ static int second_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			prefetch(p->heap, p->pages, evs, i, nr);
 			if (!(evs[i].flags & TAPE_KEPT))
 				err = reach(p, evs[i].ns);
 			if (!err)
