@@ -104,20 +104,26 @@ word_sanitizers() {
 	unit_tests_in "$BUILD-asan" sanitized
 }
 
+# All readers at once: each is one thread.
 word_fuzz() {
-	local log target corpus
-	log=$(mktemp)
+	local log target folder name pids=()
+	log=$(mktemp) folder=$(mktemp -d)
 	build_in "$BUILD-fuzz" "$log" -DHEAPTAPE_FUZZ=ON -DHEAPTAPE_HTML=OFF -DHEAPTAPE_TESTS=OFF -DCMAKE_C_COMPILER=clang-19
 	ran "fuzz build" $? "$log"
 	for target in "$BUILD-fuzz"/fuzz_*; do
 		[ -x "$target" ] || continue
-		corpus=$(mktemp -d)
-		[ -d "$ROOT/tests/fuzz/seeds" ] && cp "$ROOT"/tests/fuzz/seeds/* "$corpus" 2>/dev/null
-		"$target" -max_total_time="${FUZZ_SECONDS:-40}" -rss_limit_mb=2048 -timeout=10 "$corpus" >"$log" 2>&1
-		ran "$(basename "$target") for ${FUZZ_SECONDS:-40} s" $? "$log"
-		rm -rf "$corpus"
+		name=$(basename "$target")
+		mkdir "$folder/$name"
+		[ -d "$ROOT/tests/fuzz/seeds" ] && cp "$ROOT"/tests/fuzz/seeds/* "$folder/$name" 2>/dev/null
+		(cd "$folder" && "$target" -max_total_time="${FUZZ_SECONDS:-40}" -rss_limit_mb=2048 -timeout=10 "$name" >"$name.log" 2>&1) &
+		pids+=("$!:$name")
 	done
-	rm -f "$log"
+	for target in "${pids[@]}"; do
+		name=${target#*:}
+		wait "${target%%:*}"
+		ran "$name for ${FUZZ_SECONDS:-40} s" $? "$folder/$name.log"
+	done
+	rm -rf "$log" "$folder"
 }
 
 word_fuzz-long() { FUZZ_SECONDS=600 word_fuzz; }
