@@ -121,6 +121,34 @@ static int look_into(struct inventory *inv, const struct process *p, const struc
 	return 0;
 }
 
+int inventory_other_file(struct inventory *inv, unsigned i, const struct process *p)
+{
+	struct object *last = inv->allocators[i]->obj, *obj;
+	struct allocator *a = NULL;
+	int err;
+
+	for (;;) {
+		err = object_open_other(p, last, &obj);
+		if (last != inv->allocators[i]->obj)
+			object_close(last);
+		if (err == -EACCES || err == -EPERM)
+			return -ENOENT;
+		if (err)
+			return err;
+		err = survey_object(obj, &a);
+		if (err < 0)
+			object_close(obj);
+		if (err < 0)
+			return err;
+		if (err)
+			break;
+		last = obj;
+	}
+	allocator_free(inv->allocators[i]);
+	inv->allocators[i] = a;
+	return 0;
+}
+
 struct order {
 	uint64_t biases[LINKMAP_MAX];
 	unsigned nr;

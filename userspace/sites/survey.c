@@ -25,7 +25,7 @@ struct survey {
 	struct found enders[4]; /* functions that empty an ending thread's cache */
 	unsigned nr_enders;
 	bool has_malloc, has_free;
-	bool mimalloc, jemalloc, tcmalloc, glibc;
+	bool mimalloc, jemalloc, tcmalloc, glibc, musl;
 };
 
 /* Symbols that only one allocator has. */
@@ -36,6 +36,7 @@ static void survey_marks(struct survey *s, const char *name)
 						   !strcmp(name, "_rjem_mallctl"));
 	s->tcmalloc |= !strcmp(name, "tc_malloc") || !strcmp(name, "tc_version") || !strcmp(name, "TCMallocInternalMalloc");
 	s->glibc |= !strcmp(name, "gnu_get_libc_version") || !strcmp(name, "__libc_malloc");
+	s->musl |= !strcmp(name, "__libc_malloc_impl");
 }
 
 static int survey_symbol(void *arg, const struct object_symbol *sym)
@@ -82,7 +83,7 @@ static void name_allocator(const struct survey *s, const struct object *obj, cha
 		found = "tcmalloc";
 	else if (s->jemalloc)
 		found = "jemalloc";
-	else if (strstr(base, "ld-musl") || strstr(base, "libc.musl"))
+	else if (s->musl || strstr(path, "musl")) /* a static program's own symbol; libc.so has none */
 		found = "musl";
 	else if (s->glibc)
 		found = "glibc";

@@ -22,12 +22,14 @@ struct object;
 /* Opens the file behind an executable region. -ENOENT: no file, or every way to it leads to another file;
  * -EACCES, -EPERM: rights; -ENOEXEC: not a 64-bit ELF file of this machine; -EFBIG. */
 int object_open(const struct process *p, const struct map_region *region, struct object **obj_ret);
+/* The same region's file by the next way, for one that proved not to be what is mapped. -ENOENT: no other way is left. */
+int object_open_other(const struct process *p, const struct object *obj, struct object **obj_ret);
 /* The same for a file by its path, mapped nowhere (bias 0). */
 int object_open_path(const char *path, struct object **obj_ret);
 void object_close(struct object *obj);
 
 const char *object_path(const struct object *obj);     /* as the target sees it */
-const char *object_way(const struct object *obj);      /* how it was opened: "map_files", "root", "exe" */
+const char *object_way(const struct object *obj);      /* how it was opened, in the words of mapped_file.h; else "path" */
 const char *object_build_id(const struct object *obj); /* hex, "" if none */
 int object_fd(const struct object *obj);               /* stays the object's; attach by /proc/self/fd/N */
 uint64_t object_bias(const struct object *obj);        /* address in the target = vaddr + bias */
