@@ -21,6 +21,8 @@ demo=(redis-server redis-tools libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux procps binutils git)
 # For the tests of names: ways to pack debug information, another linker, and the client that --debuginfod loads.
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
+# Another libc, and programs with it inside.
+tests+=(musl-tools)
 bench=(heaptrack bpftrace memcached)
 kernels=(qemu-system-x86 busybox-static binutils)
 

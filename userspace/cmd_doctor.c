@@ -91,12 +91,18 @@ static void check_kernel(void)
 	struct kernel_opts opts = { .pid = getpid(), .backend = KERNEL_AUTO, .ring_nbytes = 65536, .mappings = true, .faults = true };
 	struct kernel k;
 	struct trap_costs costs = { 0 };
+	char lacks[160];
 	int err;
 
 	found(F_BTF, !access("/sys/kernel/btf/vmlinux", R_OK), "/sys/kernel/btf/vmlinux");
 	err = kernel_open(&opts, &k, &why);
-	if (err) {
+	if (err && err != -EPERM && err != -EACCES && kernel_is_too_old(lacks, sizeof(lacks))) {
+		found(F_LOAD, false, "this kernel's uprobe programs have no %s", lacks);
+		findings[F_LOAD].mend = KERNEL_OLDEST " or later";
+	} else if (err) {
 		found(F_LOAD, false, "%s: %s", why, strerror(-err));
+	}
+	if (err) {
 		found(F_MULTI, false, "not tried");
 		found(F_TRACEPOINTS, false, "not tried");
 		found(F_FAULTS, false, "not tried");

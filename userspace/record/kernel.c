@@ -61,6 +61,22 @@ bool kernel_has_multi(void)
 	return link_fd >= 0 || link_fd == -EBADF;
 }
 
+bool kernel_is_too_old(char *lacks, size_t lacks_nbytes)
+{
+	static const struct {
+		enum bpf_func_id helper;
+		const char *words;
+	} needed[] = { { BPF_FUNC_task_storage_get, "storage of a thread's own (5.11)" },
+		       { BPF_FUNC_get_attach_cookie, "attach cookies (5.15)" },
+		       { BPF_FUNC_loop, "bpf_loop (5.17)" } };
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, needed[i].helper, NULL) && len < lacks_nbytes)
+			len += (size_t)snprintf(lacks + len, lacks_nbytes - len, "%s%s", len ? ", " : "", needed[i].words);
+	return len;
+}
+
 static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
 {
 	bool multi = k->backend == KERNEL_MULTI;

@@ -68,5 +68,9 @@ void kernel_stack_counters(const struct kernel *k, struct ht_stack_counters *sum
 uint64_t kernel_missed_runs(const struct kernel *k);
 /* Whether this kernel has uprobe_multi: tried, not guessed from its version. */
 bool kernel_has_multi(void);
+/* What this kernel is too old for, in words ("attach cookies (Linux 5.15), ..."), each tried; false: nothing that is known
+ * lacks. */
+bool kernel_is_too_old(char *lacks, size_t lacks_nbytes);
+#define KERNEL_OLDEST "Linux 5.17"
 
 #endif

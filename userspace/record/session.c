@@ -120,11 +120,15 @@ static int open_kernel(struct session *s)
 				  .faults = s->opts->faults,
 				  .hold_child = !s->opts->pid };
 	const char *why = "";
+	char lacks[200];
 	int err;
 
 	err = kernel_open(&ko, &s->kernel, &why);
 	if (err == -EPERM || err == -EACCES)
 		return session_fail(s, err, "no right to record: %s needs CAP_BPF and CAP_PERFMON; run as root, or see heaptape doctor", why);
+	if (err && kernel_is_too_old(lacks, sizeof(lacks)))
+		return session_fail(s, err, "this kernel is too old to record on: for uprobe programs it has no %s; it takes " KERNEL_OLDEST
+			    " or later", lacks);
 	if (err)
 		return session_fail(s, err, "%s failed: %s; heaptape doctor says what this kernel offers", why, strerror(-err));
 	if (s->opts->mappings && !s->kernel.has_tracepoints)
@@ -465,7 +469,8 @@ static int begin_live(struct session *s)
 	session_warn_unread(s);
 	if (!err && !s->nr_placed)
 		err = session_fail(s, -ENOENT, "no allocator found in pid %d: nothing that it has mapped defines malloc and free "
-			   "(a stripped static program?)", s->process.pid);
+			   "by name; a static program that was stripped is recorded if its debug file is on this machine "
+			   "(/usr/lib/debug/.build-id, or .gnu_debuglink)", s->process.pid);
 	return err;
 }
 

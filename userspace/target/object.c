@@ -392,12 +392,23 @@ bool object_has_moving_stacks(const struct object *obj)
 	return false;
 }
 
+bool object_has_symbols(const struct object *obj)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+
+	while ((scn = elf_nextscn(obj->elf, scn)))
+		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_SYMTAB)
+			return true;
+	return false;
+}
+
 bool object_extent(const struct object *obj, uint64_t vaddr, uint64_t *start_ret, uint64_t *end_ret)
 {
 	return extents_find(&obj->extents, vaddr, start_ret, end_ret);
 }
 
-static int section_each_function(const struct object *obj, Elf_Scn *scn, const GElf_Shdr *shdr,
+static int section_each_function(const struct object *obj, Elf *names, Elf_Scn *scn, const GElf_Shdr *shdr,
 				 int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
@@ -410,7 +421,7 @@ static int section_each_function(const struct object *obj, Elf_Scn *scn, const G
 
 		if (!gelf_getsym(data, (int)i, &s) || s.st_shndx == SHN_UNDEF || GELF_ST_TYPE(s.st_info) != STT_FUNC)
 			continue;
-		sym.name = elf_strptr(obj->elf, shdr->sh_link, s.st_name);
+		sym.name = elf_strptr(names, shdr->sh_link, s.st_name);
 		sym.vaddr = s.st_value;
 		sym.nbytes = s.st_size;
 		if (sym.name && *sym.name && object_segment(obj, sym.vaddr))
@@ -421,17 +432,22 @@ static int section_each_function(const struct object *obj, Elf_Scn *scn, const G
 
 int object_each_function(const struct object *obj, int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
 {
+	return object_each_function_in(obj, obj->elf, fn, arg);
+}
+
+int object_each_function_in(const struct object *obj, Elf *names, int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
+{
 	static const GElf_Word types[] = { SHT_DYNSYM, SHT_SYMTAB };
 	int result = 0;
 
 	for (size_t t = 0; t < 2; t++) {
 		Elf_Scn *scn = NULL;
 
-		while (!result && (scn = elf_nextscn(obj->elf, scn))) {
+		while (!result && (scn = elf_nextscn(names, scn))) {
 			GElf_Shdr shdr;
 
 			if (gelf_getshdr(scn, &shdr) && shdr.sh_type == types[t])
-				result = section_each_function(obj, scn, &shdr, fn, arg);
+				result = section_each_function(obj, names, scn, &shdr, fn, arg);
 		}
 	}
 	return result;
