@@ -2,9 +2,12 @@
 /*
  * exact N: N calls of malloc(1111), N / 2 of calloc(1, 2222), N / 4 of realloc to 3333 and as many frees as blocks, half by a
  * thread that is older than the recorder. Begins when a line comes on stdin, and ends then.
+ * A folder behind N: first it leaves its mount, network and host name namespaces, its root for that folder, and its user.
  * With -DOWN_ALLOCATOR it brings its allocator in its own file.
  */
+#include <grp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -76,6 +79,12 @@ static void *wait_and_work(void *arg)
 	return work(arg);
 }
 
+static int move_away(const char *folder)
+{
+	return unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS) || chroot(folder) || chdir("/") || setgroups(0, NULL) || setgid(65534) ||
+	       setuid(65534);
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread;
@@ -85,6 +94,8 @@ int main(int argc, char **argv)
 	sem_init(&begin, 0, 0);
 	if (pthread_create(&thread, NULL, wait_and_work, NULL) || read(STDIN_FILENO, line, sizeof(line)) < 0)
 		return 1;
+	if (argc > 2 && move_away(argv[2]))
+		return 3;
 	sem_post(&begin);
 	work(NULL);
 	return pthread_join(thread, NULL);

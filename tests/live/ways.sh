@@ -7,7 +7,7 @@ set -u
 . "$ROOT/tests/debian.sh"
 
 CALLS=${WAYS_CALLS:-4000}
-FLAGS=(-O2 -fno-builtin -pthread -Wall)
+FLAGS=(-D_GNU_SOURCE -O2 -fno-builtin -pthread -Wall)
 # What the tests make is not remembered in the machine's cache.
 export HEAPTAPE_CACHE=$TMP/cache
 mkdir -m 700 "$HEAPTAPE_CACHE"

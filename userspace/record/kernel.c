@@ -205,12 +205,17 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 
 int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret)
 {
-	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY }, files;
 	int err, nr_cpus = libbpf_num_possible_cpus();
 
 	memset(k, 0, sizeof(*k));
 	libbpf_set_print(print_libbpf);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* needed before 5.11 only; without the right the load says so */
+	/* Each thread's page faults take a descriptor. A command to record was forked before, and keeps its limit. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	*why_ret = "counting the CPUs";
 	if (nr_cpus < 1)
 		return nr_cpus;
