@@ -12,8 +12,6 @@
 #include "bpf/record.skel.h"
 #include "record/calibrate.h"
 
-#define BREAKPOINT_BYTE 0xcc /* int3 */
-
 struct attach {
 	struct kernel *kernel;
 	pid_t pid;
@@ -258,7 +256,7 @@ int attach_check(const struct attach *at, const struct process *p, const struct 
 
 			if (err)
 				return err;
-			if (byte == BREAKPOINT_BYTE)
+			if (byte == ATTACH_BREAKPOINT)
 				continue;
 			if (!nr_missing++)
 				*missing_ret = ps;

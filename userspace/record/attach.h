@@ -12,6 +12,8 @@
 #include "sites/survey.h"
 #include "target/process.h"
 
+#define ATTACH_BREAKPOINT 0xcc /* int3: what a site shows when it stands */
+
 struct attach;
 
 /* What a site number means to the reader of records. */
