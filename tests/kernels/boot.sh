@@ -9,7 +9,7 @@ log=$(mktemp "${TMPDIR:-/tmp}/heaptape-guest.XXXXXX")
 trap 'rm -f "$log"' EXIT
 # -cx16: with qemu 7.2's cmpxchg16b kernels of 6.12 and later come to grief in their allocator, now and then.
 # The guest has no network and no disk; memory is all it needs.
-timeout "$seconds" qemu-system-x86_64 -M pc -nodefaults -vga none -display none -accel tcg,tb-size=256 -cpu qemu64,-cx16 -smp "${GUEST_CPUS:-1}" \
+timeout "$seconds" qemu-system-x86_64 -M pc -nodefaults -vga none -display none -accel tcg,tb-size=256 -cpu "${GUEST_CPU:-qemu64,-cx16}" -smp "${GUEST_CPUS:-1}" \
 	-m 1G -no-reboot -serial stdio -kernel "$kernel" -initrd "$archive" \
 	-append "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t mitigations=off random.trust_cpu=on no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1 guest=$(IFS=,; echo "$*")" \
 	>"$log" 2>&1 </dev/null || true
