@@ -15,7 +15,6 @@ mount -t tmpfs tmp /tmp
 exec >/dev/ttyS0 2>&1 </dev/null
 echo "guest: begins"
 cd /tmp || exit 1
-ROUNDS=1500
 failed=0
 log_nr=0
 
@@ -76,13 +75,13 @@ doctor() {
 }
 
 ALL=malloc,calloc,realloc,aligned,free,failed
-plain() { truth "C, all calls, 3 threads" $ALL "" -- all_calls 3 $ROUNDS; }
-plain_perf() { truth "C, all calls, 3 threads, perf events" $ALL "" --backend perf -- all_calls 3 $ROUNDS; }
-simple() { truth "C, all calls, simple plans" $ALL "" --plans simple -- all_calls 1 $ROUNDS; }
+plain() { truth "C, all calls, 3 threads" $ALL "" -- all_calls 3 3000; }
+plain_perf() { truth "C, all calls, 3 threads, perf events" $ALL "" --backend perf -- all_calls 3 3000; }
+simple() { truth "C, all calls, simple plans" $ALL "" --plans simple -- all_calls 1 8000; }
 cxx() { truth "C++, all forms" malloc,aligned,free,failed "" --plans simple -- cxx_calls 60; }
 jemalloc() {
 	[ -e /t/libjemalloc.so.2 ] || return 0
-	truth "C, all calls, jemalloc" $ALL /t/libjemalloc.so.2 -- env ORACLE_NEW=jemalloc all_calls 2 $ROUNDS no-pvalloc
+	truth "C, all calls, jemalloc" $ALL /t/libjemalloc.so.2 -- env ORACLE_NEW=jemalloc all_calls 2 4000 no-pvalloc
 }
 
 command_held() {
@@ -98,24 +97,25 @@ command_held() {
 	rm -rf $log
 }
 
+# Rows of code that has just come may be late on so slow a machine: a stack may be cut, but never wrong.
 stacks() {
 	rm -f log
 	if ! STACK_LOG=/tmp/log heaptape record -q -f -o t.tape --max-frames 200 -- stack_cases_pie 4 /t/stack_plugin0.so \
 		/t/stack_plugin1.so /t/stack_plugin2.so >out 2>record.err; then
-		bad "call stacks" record.err
+		bad "call stacks (status $?)" record.err out
 		return
 	fi
-	if compare_stacks --least 100 t.tape log >compare.out 2>&1; then ok "call stacks ($(tail -n1 compare.out))"; else bad "call stacks" compare.out; fi
+	if compare_stacks --cut-ok --least 100 t.tape log >compare.out 2>&1; then ok "call stacks ($(tail -n1 compare.out))"; else bad "call stacks" compare.out; fi
 }
 
 faults() {
-	churn 0 1 >/dev/null &
-	target=$!
-	sleep 0.3
-	heaptape record -q -p $target -o t.tape -f --duration 500ms >out 2>record.err
-	kill -9 $target
+	heaptape record -q -o t.tape -f -- churn 0.1 1 >out 2>record.err
 	heaptape info t.tape --json >info.json 2>&1
-	if grep -qE '"fault":[[:space:]]*[1-9]' info.json; then ok "page faults are on the tape"; else bad "page faults" info.json record.err; fi
+	if grep -qE '"fault":[[:space:]]*[1-9][0-9]' info.json && grep -qE '"brk":[[:space:]]*[1-9]' info.json; then
+		ok "page faults and system calls are on the tape"
+	else
+		bad "page faults and system calls are on the tape" info.json record.err
+	fi
 }
 
 # A recorder that is killed leaves no probe: read back by what the target's text looks like in a recording after it.

@@ -4,16 +4,21 @@
 set -u
 . "$ROOT/tests/lib.sh"
 here=$ROOT/tests/kernels
-[ $# -gt 0 ] || set -- 6.1 6.12 newest 5.10
+full=
+[ $# -gt 0 ] || { full=1; set -- 6.1 6.12 newest 5.10; }
 
 # words_of SERIES: what is tested there; a kernel's own words more than others'.
 words_of() {
 	case $1 in
 	5.10) echo doctor:1 refused ;;
-	6.1) echo doctor plain simple stacks command_held faults killed ;;
+	6.1) echo doctor plain stacks faults ${full:+command_held killed simple cxx jemalloc} ;;
 	*) echo doctor plain plain_perf simple cxx jemalloc stacks command_held faults killed ;;
 	esac
 }
+
+# cpu_of SERIES: qemu 7.2 makes mistakes in cmpxchg16b that bring kernels before 7 to grief in their allocator, now and then. Later ones
+# do not use it there, but allocate nothing for BPF programs on a processor without it.
+cpu_of() { [ "$1" = newest ] && echo qemu64 || echo qemu64,-cx16; }
 
 make_archive() {
 	local files=("$BUILD/heaptape" "$BUILD/heaptape-scratch") name lib
@@ -31,7 +36,7 @@ boot() {
 	name="kernel $(basename "$kernel" | sed 's/^vmlinuz-//')"
 	read -ra words <<<"${KERNEL_WORDS:-$(words_of "$series")}"
 	for try in 1 2; do
-		"$here/boot.sh" "$kernel" "$TMP/root.cpio" "${KERNEL_SECONDS:-240}" "${words[@]}" >"$TMP/guest.out"
+		GUEST_CPU=$(cpu_of "$series") "$here/boot.sh" "$kernel" "$TMP/root.cpio" "${KERNEL_SECONDS:-240}" "${words[@]}" >"$TMP/guest.out"
 		status=$?
 		[ $status = 98 ] && [ $try = 1 ] || break
 		printf 'note  %s: the guest came to grief and is booted once more\n' "$name"

@@ -33,7 +33,6 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 	if (message_level < 1 || level == LIBBPF_DEBUG)
 		return 0;
-	vfprintf(stderr, fmt, ap); return 0;
 	vsnprintf(line, sizeof(line), fmt, ap);
 	line[strcspn(line, "\n")] = '\0';
 	message_verbose("%s", line);

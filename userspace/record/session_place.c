@@ -120,9 +120,13 @@ static int make_plans(struct session *s, struct allocator *a, bool late)
 	struct prepare_result prepared;
 	int err;
 
+	/* Each perf event takes 45 ms to be taken away, and a check has about a hundred. */
+	if (s->kernel.backend == KERNEL_PERF && !opts.simple)
+		message_progress("checking where to probe %s, once for each build of it: some seconds on this kernel", object_path(a->obj));
 	kernel_counters(&s->kernel, &before);
 	err = prepare_plans(late ? NULL : &s->kernel, s->drain, a, &opts, &prepared);
 	kernel_counters(&s->kernel, &after);
+	message_progress(NULL);
 	if (err)
 		return session_fail(s, err, "%s: %s", object_path(a->obj), strerror(-err));
 	if (!late)
