@@ -17,10 +17,12 @@
 #ifdef OWN_ALLOCATOR
 #define ARENA_NBYTES (64u << 20)
 
+#define NOT_INLINE __attribute__((noinline, noclone))
+
 static char arena[ARENA_NBYTES] __attribute__((aligned(16)));
 static size_t used;
 
-void *malloc(size_t n)
+NOT_INLINE void *malloc(size_t n)
 {
 	size_t at = __atomic_fetch_add(&used, (n + 31) & ~15ul, __ATOMIC_RELAXED);
 
@@ -30,17 +32,17 @@ void *malloc(size_t n)
 	return arena + at + 16;
 }
 
-void free(void *p)
+NOT_INLINE void free(void *p)
 {
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
 
-void *calloc(size_t n, size_t each)
+NOT_INLINE void *calloc(size_t n, size_t each)
 {
 	return malloc(n * each); /* nothing is used twice: it is zero */
 }
 
-void *realloc(void *p, size_t n)
+NOT_INLINE void *realloc(void *p, size_t n)
 {
 	void *q = malloc(n);
 	size_t old = p ? *(size_t *)(void *)((char *)p - 16) : 0;

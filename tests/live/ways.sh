@@ -178,8 +178,8 @@ os.execve(fd, ['program', '$CALLS'], {})"
 	sleep 0.3
 	exactly "a program that lies in memory alone" map_files --plans simple
 	begin "$TMP/exact-stripped" "$CALLS"
-	"$HEAPTAPE" record -q -p "$PID" -o "$TMP/none.tape" -f --duration 100ms >"$TMP/out" 2>"$TMP/err" </dev/null
-	if [ $? = 1 ] && grep -q "stripped" "$TMP/err" && [ ! -e "$TMP/none.tape" ]; then pass "a stripped static program is refused, with the reason"; else
+	"$HEAPTAPE" record -q -p "$PID" -o "$TMP/stripped.tape" --duration 100ms >"$TMP/out" 2>"$TMP/err" </dev/null
+	if [ $? = 1 ] && grep -q "stripped" "$TMP/err" && [ ! -e "$TMP/stripped.tape" ]; then pass "a stripped static program is refused, with the reason"; else
 		fail "a stripped static program is refused, with the reason" "$(cat "$TMP/err")"
 	fi
 	end_target "$PID"
