@@ -145,10 +145,10 @@ row() {
 	local name=$1 caps=$2 pid=$3 want=$4 pattern=$5 status
 	shift 5
 	with "$caps"
-	"${WITH[@]}" env HEAPTAPE_CACHE=off "$TMP/bin/heaptape" record -q -p "$pid" -o "$TMP/rights/row.tape" -f --duration 200ms --plans simple "$@" \
+	"${WITH[@]}" env HEAPTAPE_CACHE=off "$TMP/bin/heaptape" record -p "$pid" -o "$TMP/rights/row.tape" -f --duration 200ms --plans simple "$@" \
 		>"$TMP/out" 2>"$TMP/err" </dev/null
 	status=$?
-	if [ $status != "$want" ] || { [ -z "$pattern" ] && [ -s "$TMP/err" ]; } || ! grep -qE -- "$pattern" <"$TMP/err" && [ -n "$pattern" ]; then
+	if [ $status != "$want" ] || { [ -z "$pattern" ] && grep warning "$TMP/err" | grep -qv "no tracefs is mounted"; } || ! grep -qE -- "$pattern" "$TMP/err"; then
 		fail "$name" "status $status (wanted $want): $(head -c 600 "$TMP/err")"
 	elif [ $status = 0 ] && ! "$HEAPTAPE" info --json "$TMP/rights/row.tape" | grep -qE '"malloc":[[:space:]]*[0-9]{3}'; then
 		fail "$name" "no calls on the tape"
@@ -171,19 +171,18 @@ rights_rows() {
 	PIDS+=("$other" "$own" "$replaced")
 	sleep 0.3
 	kill -0 $other 2>/dev/null || { skip "sets of capabilities" "another user cannot run the test program"; return; }
-	mv "$TMP/libc/libc.so.6" "$TMP/libc/gone" && cp "$TMP/libc/gone" "$TMP/libc/libc.so.6"
+	cp "$TMP/libc/libc.so.6" "$TMP/libc/new" && mv "$TMP/libc/new" "$TMP/libc/libc.so.6"
 
 	row "perfmon alone" cap_38 $other 1 "no right to record.*CAP_BPF"
-	row "bpf and perfmon, another's process" cap_39,cap_38 $other 1 "CAP_SYS_PTRACE|cannot be looked at"
-	row "bpf and perfmon, one's own process" cap_39,cap_38 $own 0 "madvise are not recorded.*CAP_DAC_READ_SEARCH"
+	row "bpf and perfmon, another's process" cap_39,cap_38 $other 1 "no allocator found.*CAP_SYS_PTRACE"
+	row "bpf and perfmon, one's own process" cap_39,cap_38 $own 0 "madvise are not recorded"
 	row "bpf, perfmon and ptrace" cap_39,cap_38,cap_19 $other 0 "cannot be read back.*CAP_DAC_READ_SEARCH"
 	row "the same and dac_read_search: all but map_files" cap_39,cap_38,cap_19,cap_2 $other 0 ""
-	row "the same on a library that was replaced" cap_39,cap_38,cap_19,cap_2 $replaced 1 "libc.so.6.*CAP_CHECKPOINT_RESTORE"
+	row "the same on a library that was replaced" cap_39,cap_38,cap_19,cap_2 $replaced 1 "no allocator found.*libc.so.6.*CAP_CHECKPOINT_RESTORE"
 	row "and checkpoint_restore, on the same" $MORE $replaced 0 ""
 	row "perf events without sys_admin" $MORE $other 1 "perf-event uprobe needs CAP_SYS_ADMIN" --backend perf
 	row "perf events, sys_admin and ptrace" cap_21,cap_19 $other 0 "CAP_DAC_READ_SEARCH" --backend perf
-	row "perf events, and dac_read_search" cap_21,cap_19,cap_2 $other 0 "" --backend perf
-	row "the same on a library that was replaced, perf events" cap_21,cap_19,cap_2 $replaced 0 "" --backend perf
+	row "and dac_read_search, on a library that was replaced" cap_21,cap_19,cap_2 $replaced 0 "" --backend perf
 	end_target $other $own $replaced
 }
 

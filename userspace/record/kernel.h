@@ -40,8 +40,8 @@ struct kernel {
 	unsigned nr_cpus;
 	bool has_tracepoints; /* syscall tracepoints are attached */
 	int tracepoint_err;   /* why not, -errno */
-	struct bpf_link **fault_links;
-	unsigned nr_fault_links;
+	int *fault_fds; /* perf events, one a thread */
+	unsigned nr_fault_fds;
 	int fault_err;        /* the first thread's page faults that could not be had, -errno */
 	int oom_err;          /* why kills for lack of memory are not told from other exits, -errno; 0: they are */
 };
