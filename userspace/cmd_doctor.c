@@ -188,12 +188,33 @@ static bool can_record(void)
 	return findings[F_MULTI].ok || findings[F_PERF].ok;
 }
 
+/* How it would record, and what would lack. */
+static void print_mode(void)
+{
+	bool lacks = false;
+
+	if (!can_record())
+		return;
+	printf("mode: %s", findings[F_MULTI].ok ? "one link for all probes of a library" :
+						  "a perf event for each probe, put in place and taken away one by one (some 45 ms each)");
+	for (int i = 0; i < F_NR; i++) {
+		/* The other way to place probes is no loss. */
+		if (findings[i].ok || i == F_MULTI || i == F_PERF)
+			continue;
+		printf("%s%s", lacks ? ", " : "; without: ", findings[i].name);
+		lacks = true;
+	}
+	printf("%s\n", lacks ? "" : "; nothing else is missing");
+}
+
 static void print_text(const char *release)
 {
-	printf("Linux %s: %s\n\n", release,
+	printf("Linux %s: %s\n", release,
 	       !can_record()	   ? "nothing can be recorded here, see below" :
 	       findings[F_MULTI].ok ? "recording works, with uprobe_multi" :
 				      "recording works, with perf-event uprobes");
+	print_mode();
+	printf("\n");
 	for (int i = 0; i < F_NR; i++) {
 		const struct finding *f = &findings[i];
 

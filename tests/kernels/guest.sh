@@ -70,7 +70,7 @@ truth() {
 doctor() {
 	heaptape doctor >doctor.out 2>&1
 	status=$?
-	sed 's/^/      /' doctor.out
+	head -n2 doctor.out | sed 's/^/      /'
 	if [ $status = "${1:-0}" ]; then ok "doctor ends with $status"; else bad "doctor ends with $status, not ${1:-0}" doctor.out; fi
 }
 
@@ -135,6 +135,33 @@ killed() {
 	fi
 	kill -9 $target
 	wait $target
+}
+
+# The fewest capabilities that README names, as nobody, on a process of somebody else's: by uprobe_multi or by perf events.
+rights() {
+	few=cap_39,cap_38,cap_19 # bpf, perfmon, sys_ptrace
+	heaptape doctor | grep -q "ok       uprobe_multi" || few=cap_21,cap_19 # sys_admin, sys_ptrace
+	set="-all,+$(echo $few | sed 's/,/,+/g')"
+	churn 0 1 >/dev/null &
+	target=$!
+	sleep 0.3
+	rm -rf few
+	mkdir -m 777 few
+	/t/setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps "$set" --ambient-caps "$set" --bounding-set "$set" \
+		heaptape record -p $target -o few/t.tape -f --duration 300ms --plans simple >out 2>record.err
+	status=$?
+	kill -9 $target
+	heaptape info few/t.tape --json >info.json 2>&1
+	if [ $status = 0 ] && grep -qE '"malloc":[[:space:]]*[1-9][0-9][0-9]' info.json && grep -q "madvise are not recorded" record.err; then
+		ok "rights: $few are enough, and what is off is said"
+	else
+		bad "rights: $few (status $status)" record.err
+	fi
+	/t/setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps "-all,+cap_19" --ambient-caps "-all,+cap_19" --bounding-set "-all,+cap_19" \
+		heaptape record -p 1 -o few/n.tape -f --duration 300ms >out 2>record.err
+	if [ $? = 1 ] && grep -q "no right to record" record.err; then ok "rights: sys_ptrace alone is refused"; else
+		bad "rights: sys_ptrace alone is refused" record.err
+	fi
 }
 
 # For a person: what the kernel says to the programs.
