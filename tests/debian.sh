@@ -12,7 +12,7 @@ debian_open() {
 	command -v apt-get >/dev/null || { echo "no apt-get on this machine" >&2; return 1; }
 	[ -e $keyring ] || { echo "$keyring is missing: package debian-archive-keyring" >&2; return 1; }
 	[ "${suite%-security}" = "$suite" ] || archive=debian-security
-	DEB=$(mktemp -d "${TMPDIR:-/tmp}/heaptape-debian.XXXXXX")
+	DEB=$(mktemp -d "${TMP:-${TMPDIR:-/tmp}}/heaptape-debian.XXXXXX")
 	mkdir -p "$DEB/etc/preferences.d" "$DEB/lists/partial" "$DEB/archives/partial"
 	printf 'Types: deb\nURIs: %s/%s\nSuites: %s\nComponents: main\nSigned-By: %s\n' $DEBIAN $archive "$suite" $keyring >"$DEB/etc/own.sources"
 	: >"$DEB/status"
