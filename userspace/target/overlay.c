@@ -121,7 +121,7 @@ int overlay_layer(const char *mountinfo, const char *path, unsigned n, char *lay
 	int len;
 
 	/* The mount that the path is on: the deepest point, and of several at one point the last. */
-	for (const char *at = mountinfo; at && *at; at = strchr(at, '\n'), at += at ? 1 : 0)
+	for (const char *at = mountinfo; *at; at += strcspn(at, "\n"), at += *at == '\n')
 		if (line_parse(at, &line) && below(path, line.point) && (!best.type || strlen(line.point) >= strlen(best.point)))
 			best = line;
 	if (!best.type || strncmp(best.type, "overlay ", 8) != 0 || !layer_find(best.options, n, layer, sizeof(layer)))
