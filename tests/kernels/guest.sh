@@ -32,7 +32,7 @@ record_live() {
 	shift
 	rm -f ready
 	mkfifo ready
-	heaptape record --ready-fd 9 -p $target -o t.tape -f --buffer 1M "$@" 9>ready 2>record.err &
+	heaptape record --ready-fd 9 -p $target -o t.tape -f --buffer 4M "$@" 9>ready 2>record.err &
 	recorder=$!
 	if [ "$(head -c1 ready)" != r ]; then
 		kill -9 $target
