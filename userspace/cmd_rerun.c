@@ -39,6 +39,7 @@ static int take_option(struct rerun_args *a, const struct command *cmd, int opti
 	case 'u': o->user = value; break;
 	case 'P': o->plain = true; break;
 	case 'j': a->json = true; break;
+	case 'R': o->predict = true; break;
 	case 'r':
 		if (parse_count(value, &n) || !n || n > REPEATS_MAX)
 			return command_usage_error(cmd, "--repeat wants a number from 1 to %d, not '%s'", REPEATS_MAX, value) + 1;
@@ -149,6 +150,7 @@ static int run_all(struct rerun_args *a, const struct variants *v)
 {
 	struct rerun *r = &a->rerun;
 	int err, status = EXIT_FAILED;
+	bool told = false;
 
 	if (make_folder(a))
 		return EXIT_FAILED;
@@ -156,13 +158,17 @@ static int run_all(struct rerun_args *a, const struct variants *v)
 	r->opts.keep = a->out != NULL;
 	child_watch_signals();
 	err = rerun_run(r, v);
+	if (!err && r->opts.predict && rerun_predict(r)) {
+		told = true;
+		err = -EIO;
+	}
 	if (!err && a->json)
 		err = rerun_print_json(r);
 	else if (!err)
 		rerun_print(r);
-	if (err)
+	if (err && !told)
 		message_error("rerun: %s", err == -ECANCELED ? "stopped by a signal" : strerror(-err));
-	else
+	else if (!err)
 		status = count_failed(r) ? EXIT_FAILED : EXIT_DONE;
 	rerun_free(r);
 	if (a->out)
@@ -199,7 +205,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 
 const struct command cmd_rerun = {
 	.name = "rerun",
-	.synopsis = "--variants FILE [--base NAME] [--repeat N] [--plain] [-o DIR] [--json] -- CMD [ARGS]",
+	.synopsis = "--variants FILE [--base NAME] [--repeat N] [--plain] [--predict] [-o DIR] [--json] -- CMD [ARGS]",
 	.summary = "run and record a program under several settings, allocators or arguments, and compare the tapes",
 	.description =
 		"For questions that a replay cannot answer: settings that change what the program does, such as when its runtime collects\n"
@@ -212,6 +218,7 @@ const struct command cmd_rerun = {
 		"once; anonymous resident memory as the kernel counts it, looked at twenty times a second, its most and its last; CPU time,\n"
 		"elapsed time and page faults; and the findings of `heaptape report` that are gone or new. CPU time and time are those of\n"
 		"a recorded program: --plain shows them without. From five runs on, what is no more than chance is shown as '='.\n"
+		"--predict plays the base's first tape under each variant with the same arguments: what the replay says, and what was.\n"
 		"What CMD prints goes to files (NAME.N.out) beside the tapes.\n\n"
 		"Exit status: 0 done; 1 failed, or a variant did; 2 wrong usage.",
 	.options = (const struct command_option[]){
@@ -219,6 +226,7 @@ const struct command cmd_rerun = {
 		{ "base", 'b', "NAME", "the variant that the others are compared with (default: the first)" },
 		{ "repeat", 'r', "N", "runs of each variant (default 1)" },
 		{ "plain", 'P', NULL, "run each without recording too, and show what recording adds" },
+		{ "predict", 'R', NULL, "replay the base's first tape under each variant too, and show what that says beside its runs" },
 		{ "duration", 'd', "TIME", "end a run that lasts longer (SIGTERM, 5 s later SIGKILL); its figures are as of then" },
 		{ "input", 'i', "FILE", "stdin of each run (default: nothing)" },
 		{ "user", 'u', "NAME", "run CMD as this user (default: the user who called sudo)" },

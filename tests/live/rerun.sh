@@ -70,23 +70,25 @@ names=("rerun of live programs")
 need_root "${names[@]}" || exit 0
 
 # ---- what is known: 1,000 blocks of 40 KiB, replaced by another thread; with an arena for each thread none is used again ----
-rerun $'default:\none-arena: MALLOC_ARENA_MAX=1' --repeat 5 --input "$TMP/steps" -o "$TMP/odd %p folder" -- "$OWNER" 1000 40 2 main
+rerun $'default:\none-arena: MALLOC_ARENA_MAX=1' --repeat 5 --predict --input "$TMP/steps" -o "$TMP/odd %p folder" -- "$OWNER" 1000 40 2 main
 is "rerun: a second arena doubles the memory of a sleeping owner, one arena cures it" \
 	"abs(v['default']['peak_resident']['median'] / (2 * 40.96e6) - 1) < 0.1 and abs(v['one-arena']['peak_resident']['median'] / 40.96e6 - 1) < 0.1"
 is "rerun: and it is called a difference" \
 	"all(-0.55 < v['one-arena'][f]['change'] < -0.42 and v['one-arena'][f]['p'] < 0.05 and v['one-arena'][f]['verdict'] == 'differs' for f in ('peak_resident', 'end_resident'))"
 is "rerun: what lives is the same" "all(abs(x['peak_live']['median'] / 40.96e6 - 1) < 0.02 for x in v.values()) and v['one-arena']['peak_live']['verdict'] == 'none'"
 is "rerun: fewer pages, fewer faults" "v['one-arena']['faults']['verdict'] == 'differs' and v['one-arena']['faults']['change'] < -0.3"
+is "rerun --predict: a replay of the first says the other beforehand" "all(abs(x['predicted_peak_resident'] / x['peak_resident']['median'] - 1) < 0.03 for x in v.values())"
 check "rerun: it ends well" test $STATUS = 0
 check "rerun -o keeps every tape and what was printed" test "$(ls "$TMP/odd %p folder" | grep -cE '^(default|one-arena)\.[1-5](\.tape|\.out)$')" = 20
 check "rerun: its tapes are whole" "$HEAPTAPE" info "$TMP/odd %p folder/one-arena.5.tape"
 
 # ---- arguments, findings, allocators, failures ----
 rerun $'main: -- main\nsame: -- same\nwrong: -- main main\nother: alloc:jemalloc LD_PRELOAD= -- main\njemalloc: alloc:jemalloc "X=a b" unset:HOME -- main' \
-	--plain --input "$TMP/steps" -- "$OWNER" 1000 40 2 {}
+	--plain --predict --input "$TMP/steps" -- "$OWNER" 1000 40 2 {}
 is "rerun: a finding is gone where its cause is" "[f['rule'] for f in v['main']['findings']].count('sleeping-owner') == 1 and 'sleeping-owner' in v['same']['findings_gone']"
 is "rerun: an allocator by its name" "'error' not in v['jemalloc'] and v['jemalloc']['environment'][1:] == ['X=a b', 'HOME']"
 is "rerun: runs without recording hold the same memory" "all(abs(x['plain']['peak_resident']['median'] / x['peak_resident']['median'] - 1) < 0.05 for x in v.values() if 'error' not in x)"
+is "rerun --predict: not for another program" "'arguments' in v['same']['not_predicted'] and v['jemalloc']['predicted_peak_resident'] > 40e6"
 is "rerun: a variant that fails is told, the others go on" "'status 2' in v['wrong']['error'] and 'peak_live' not in v['wrong'] and 'error' not in v['same']"
 is "rerun: another allocator than the one asked for is told" "'libjemalloc' in v['other']['error'] and 'libc.so' in v['other']['error']"
 is "rerun: with one run nothing is certain" "v['same']['peak_resident']['verdict'] == 'too few runs'"

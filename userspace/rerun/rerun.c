@@ -183,7 +183,7 @@ static int run_variant(struct rerun *r, struct rerun_variant *v, unsigned round,
 	run.figures[RERUN_FAULTS] = (double)o.faults;
 	if (recorded)
 		err = read_tape(v, &run);
-	if (recorded && !r->opts.keep)
+	if (recorded && !r->opts.keep && !(r->opts.predict && v == &r->variants[r->opts.base] && !round))
 		unlink(run.tape);
 	if (err || *v->error)
 		return err;

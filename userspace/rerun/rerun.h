@@ -39,6 +39,7 @@ struct rerun_opts {
 	size_t base;          /* which variant the others are compared with */
 	bool plain;           /* run without recording, too */
 	bool keep;            /* tapes stay in the folder */
+	bool predict;         /* the base's first tape is replayed under each variant */
 };
 
 /* One run. */
@@ -61,6 +62,12 @@ struct found_rule {
 	unsigned nr;     /* of the runs */
 };
 
+/* The peak that a replay of the base's first tape says; 0: none, `why` says why. */
+struct prediction {
+	uint64_t peak_resident;
+	char why[600];
+};
+
 struct rerun_variant {
 	const struct variant *variant;
 	char error[1024]; /* "": all of its runs went well */
@@ -70,6 +77,7 @@ struct rerun_variant {
 	struct verdict_of verdicts[RERUN_NR];
 	struct found_rule rules[FINDINGS_MAX];
 	unsigned nr_rules;
+	struct prediction prediction;
 	uint64_t lost;
 };
 
@@ -82,6 +90,8 @@ struct rerun {
 /* 0, also where variants failed; -ECANCELED: a signal asked to end; other -errno: this side failed. Free in any case. */
 int rerun_run(struct rerun *r, const struct variants *variants);
 void rerun_free(struct rerun *r);
+/* Behind rerun_run, if opts.predict was set for it. 0, or -errno after printing why. */
+int rerun_predict(struct rerun *r);
 /* In more than half of the variant's runs. */
 bool rerun_has_rule(const struct rerun_variant *v, const char *rule);
 /* A table for a person, and the figures as JSON (0 or -ENOMEM). */

@@ -156,6 +156,28 @@ static void print_plain(const struct rerun *r, int width)
 	}
 }
 
+/* A replay beside reality. */
+static void print_predictions(const struct rerun *r, int width)
+{
+	char real[HUMAN_MAX], said[HUMAN_MAX];
+
+	if (*r->variants[r->opts.base].error)
+		return;
+	printf("\n%-*s%14s%34s\n", width, "variant", "peak resident", "a replay of the base's tape says");
+	for (size_t i = 0; i < r->nr_variants; i++) {
+		const struct rerun_variant *v = &r->variants[i];
+		double peak = samples_median(&v->samples[RERUN_PEAK_RESIDENT]), predicted = (double)v->prediction.peak_resident;
+
+		printf("%-*s%14s", width, v->variant->name, *v->error ? "-" : human(real, RERUN_PEAK_RESIDENT, peak));
+		if (!v->prediction.peak_resident)
+			printf("      nothing: %s\n", v->prediction.why);
+		else if (*v->error || peak <= 0)
+			printf("%18s\n", human(said, RERUN_PEAK_RESIDENT, predicted));
+		else
+			printf("%18s%+9.1f %%\n", human(said, RERUN_PEAK_RESIDENT, predicted), 100 * (predicted / peak - 1));
+	}
+}
+
 static void print_troubles(const struct rerun *r)
 {
 	for (size_t i = 0; i < r->nr_variants; i++) {
@@ -179,6 +201,8 @@ void rerun_print(const struct rerun *r)
 	print_noise(r);
 	if (r->opts.plain)
 		print_plain(r, width);
+	if (r->opts.predict)
+		print_predictions(r, width);
 	print_findings(r);
 	print_troubles(r);
 }
@@ -281,6 +305,10 @@ static void add_variant(cJSON *list, const struct rerun *r, const struct rerun_v
 		add_u64(run, "lost", v->runs[i].lost);
 		add_u64(run, "recording_ns", v->runs[i].cost_ns);
 	}
+	if (v->prediction.peak_resident)
+		add_u64(o, "predicted_peak_resident", v->prediction.peak_resident);
+	else if (r->opts.predict)
+		add_text(o, "not_predicted", v->prediction.why);
 	if (!r->opts.plain)
 		return;
 	plain = cJSON_AddObjectToObject(o, "plain");
