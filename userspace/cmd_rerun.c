@@ -39,6 +39,7 @@ static int take_option(struct rerun_args *a, const struct command *cmd, int opti
 	case 'u': o->user = value; break;
 	case 'P': o->plain = true; break;
 	case 'j': a->json = true; break;
+	case 'N': o->no_record = true; break;
 	case 'R': o->predict = true; break;
 	case 'r':
 		if (parse_count(value, &n) || !n || n > REPEATS_MAX)
@@ -67,6 +68,8 @@ static int parse_args(struct rerun_args *a, const struct command *cmd, int argc,
 		return command_usage_error(cmd, "--variants FILE says what the command is run under") + 1;
 	if (args.next >= argc)
 		return command_usage_error(cmd, "which command? It stands behind --") + 1;
+	if (a->rerun.opts.no_record && (a->rerun.opts.plain || a->rerun.opts.predict))
+		return command_usage_error(cmd, "--no-record leaves nothing for %s", a->rerun.opts.plain ? "--plain" : "--predict") + 1;
 	if (a->overwrite && !a->out)
 		return command_usage_error(cmd, "-f is for the folder of -o") + 1;
 	a->rerun.opts.argv = argv + args.next;
@@ -171,11 +174,13 @@ static int run_all(struct rerun_args *a, const struct variants *v)
 	else if (!err)
 		status = count_failed(r) ? EXIT_FAILED : EXIT_DONE;
 	rerun_free(r);
-	if (a->out)
+	if (!a->out)
+		remove_folder(a->folder);
+	else if (r->opts.no_record)
+		message_info("what the runs printed is in %s", a->out);
+	else
 		message_info("tapes and what the runs printed are in %s; next: heaptape diff %s/%s.1.tape and another's", a->out, a->out,
 			     v->list[r->opts.base].name);
-	else
-		remove_folder(a->folder);
 	return status;
 }
 
@@ -227,6 +232,7 @@ const struct command cmd_rerun = {
 		{ "repeat", 'r', "N", "runs of each variant (default 1)" },
 		{ "plain", 'P', NULL, "run each without recording too, and show what recording adds" },
 		{ "predict", 'R', NULL, "replay the base's first tape under each variant too, and show what that says beside its runs" },
+		{ "no-record", 'N', NULL, "only run: for programs without an allocator that can be recorded (static, Go); no tape, no findings" },
 		{ "duration", 'd', "TIME", "end a run that lasts longer (SIGTERM, 5 s later SIGKILL); its figures are as of then" },
 		{ "input", 'i', "FILE", "stdin of each run (default: nothing)" },
 		{ "user", 'u', "NAME", "run CMD as this user (default: the user who called sudo)" },

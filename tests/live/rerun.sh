@@ -44,6 +44,7 @@ refused "rerun: without a command" 2 "which command" --variants "$TMP/steps"
 refused "rerun: no run at all" 2 "--repeat wants" --variants "$TMP/steps" --repeat 0 -- true
 refused "rerun: a time that is none" 2 "--duration wants" --variants "$TMP/steps" --duration soon -- true
 refused "rerun: -f alone" 2 "-f is for" --variants "$TMP/steps" -f -- true
+refused "rerun: predictions without a tape" 2 "leaves nothing for --predict" --variants "$TMP/steps" --no-record --predict -- true
 refused "rerun: no such file" 1 "nowhere: No such file" --variants nowhere -- true
 printf 'a:\nb: X=1\n' >"$TMP/variants"
 refused "rerun: a base that is none" 2 "no variant in" --variants "$TMP/variants" --base c -- true
@@ -106,6 +107,11 @@ rerun 'a:' --plain -- "$TMP/nowhere"
 is "rerun: a command that is not there" "'cannot be run: No such file' in v['a']['error']"
 rerun 'a:' --duration 300ms -- sleep 60
 is "rerun --duration ends a run" "v['a']['runs_ended_by_duration'] == 1 and v['a']['wall_ns']['median'] < 20e9"
+
+rerun $'a: -- main\nb: MALLOC_ARENA_MAX=1 -- main\nc: alloc:jemalloc LD_PRELOAD= -- main\nd: alloc:jemalloc -- main' --no-record --input "$TMP/steps" -- "$OWNER" 1000 40 2 {}
+is "rerun --no-record: the same difference without a tape" \
+	"abs(v['a']['peak_resident']['median'] / (2 * 40.96e6) - 1) < 0.1 and abs(v['b']['peak_resident']['median'] / 40.96e6 - 1) < 0.1 and 'peak_live' not in v['a'] and not d['recorded']"
+is "rerun --no-record: an allocator that is not there is told" "'never seen' in v['c']['error'] and 'error' not in v['d']"
 
 # A stop ends the program that runs just then, and takes the tapes away.
 mkdir "$TMP/tmp"

@@ -151,8 +151,10 @@ static int run_variant(struct rerun *r, struct rerun_variant *v, unsigned round,
 	char **argv = variant_argv(v->variant, r->opts.argv), log[PATH_MAX], what[80];
 	struct rerun_one run = { 0 };
 	struct once_order order = { .argv = argv, .env = v->variant->env, .user = r->opts.user, .input = r->opts.input,
-				   .log = log, .tape = recorded ? run.tape : NULL, .duration_ns = r->opts.duration_ns };
+				   .log = log, .tape = recorded ? run.tape : NULL, .duration_ns = r->opts.duration_ns,
+				   .alloc = v->variant->has_alloc && v->variant->alloc.preload ? &v->variant->alloc : NULL };
 	struct once_outcome o;
+	bool counts = recorded || r->opts.no_record; /* as the variant's, not only beside it */
 	int err = argv ? 0 : -ENOMEM;
 
 	snprintf(what, sizeof(what), "run %u%s", round + 1, recorded ? "" : " without a recording");
@@ -170,6 +172,9 @@ static int run_variant(struct rerun *r, struct rerun_variant *v, unsigned round,
 		snprintf(v->error, sizeof(v->error), "%s: %s", what, o.error);
 	else if (o.status && !o.cut)
 		say_failed(v, what, o.status, log);
+	else if (r->opts.no_record && order.alloc && !o.alloc_seen)
+		snprintf(v->error, sizeof(v->error), "%s was to be the allocator, and was never seen in the program's memory in %.3f s: it is static, "
+			 "runs with other rights, or the file cannot be preloaded", v->variant->alloc.path, (double)o.wall_ns / 1e9);
 	if (*v->error)
 		return 0;
 	run.cut = o.cut;
@@ -188,8 +193,8 @@ static int run_variant(struct rerun *r, struct rerun_variant *v, unsigned round,
 	if (err || *v->error)
 		return err;
 	for (int f = 0; f < RERUN_NR && !err; f++)
-		err = samples_add(recorded ? &v->samples[f] : &v->plain[f], run.figures[f]);
-	if (recorded) {
+		err = samples_add(counts ? &v->samples[f] : &v->plain[f], run.figures[f]);
+	if (counts) {
 		v->runs[v->nr_runs++] = run;
 		v->nr_cut += run.cut;
 		v->lost += run.lost;
@@ -281,7 +286,7 @@ int rerun_run(struct rerun *r, const struct variants *variants)
 			bool failed_before = *v->error;
 
 			if (!failed_before)
-				err = run_variant(r, v, round, true);
+				err = run_variant(r, v, round, !r->opts.no_record);
 			if (!err && !*v->error && r->opts.plain)
 				err = run_variant(r, v, round, false);
 			if (!err && *v->error && !failed_before)

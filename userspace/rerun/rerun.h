@@ -38,6 +38,7 @@ struct rerun_opts {
 	unsigned nr_repeats;
 	size_t base;          /* which variant the others are compared with */
 	bool plain;           /* run without recording, too */
+	bool no_record;       /* only so: for programs without an allocator that can be recorded; no tape, no findings */
 	bool keep;            /* tapes stay in the folder */
 	bool predict;         /* the base's first tape is replayed under each variant */
 };

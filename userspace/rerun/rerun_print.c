@@ -43,6 +43,11 @@ static int name_width(const struct rerun *r)
 	return (int)width;
 }
 
+static bool is_known(const struct rerun *r, int figure)
+{
+	return !r->opts.no_record || !rerun_figures[figure].needs_tape;
+}
+
 static void print_table(const struct rerun *r, int width)
 {
 	char value[HUMAN_MAX], name[VARIANT_NAME_MAX + 3];
@@ -57,6 +62,10 @@ static void print_table(const struct rerun *r, int width)
 		snprintf(name, sizeof(name), "%s%s", v->variant->name, i == r->opts.base ? " *" : "");
 		printf("%-*s", width, name);
 		for (int f = 0; f < RERUN_NR && !*v->error; f++) {
+			if (!is_known(r, f)) {
+				printf("%10s%9s", "-", "");
+				continue;
+			}
 			printf("%*s", f == RERUN_PEAK_RESIDENT ? 14 : 10, human(value, f, samples_median(&v->samples[f])));
 			print_change(&v->verdicts[f], f == RERUN_NR - 1);
 		}
@@ -80,8 +89,9 @@ static void print_noise(const struct rerun *r)
 		return;
 	if (r->opts.nr_repeats > 1) {
 		printf("Noise, half the range of %u runs of %s:", base->nr_runs, base->variant->name);
-		for (int f = 0; f < RERUN_NR; f++)
-			printf("%s %s %.1f %%", f ? "," : "", rerun_figures[f].title, 100 * noise_of(&base->samples[f]));
+		for (int f = 0, nr = 0; f < RERUN_NR; f++)
+			if (is_known(r, f))
+				printf("%s %s %.1f %%", nr++ ? "," : "", rerun_figures[f].title, 100 * noise_of(&base->samples[f]));
 		printf(".\n");
 	}
 	if (r->opts.nr_repeats >= VERDICT_RUNS_MIN)
@@ -203,7 +213,8 @@ void rerun_print(const struct rerun *r)
 		print_plain(r, width);
 	if (r->opts.predict)
 		print_predictions(r, width);
-	print_findings(r);
+	if (!r->opts.no_record)
+		print_findings(r);
 	print_troubles(r);
 }
 
@@ -241,7 +252,7 @@ static void add_samples(cJSON *to, const char *key, const struct samples *s)
 		cJSON_AddItemToArray(runs, cJSON_CreateNumber(s->list[i]));
 }
 
-static void add_figures(cJSON *to, const struct rerun_variant *v)
+static void add_figures(cJSON *to, const struct rerun *r, const struct rerun_variant *v)
 {
 	static const char *const verdicts[] = { [VERDICT_REFERENCE] = "base", [VERDICT_TOO_FEW] = "too few runs", [VERDICT_NONE] = "none",
 						[VERDICT_DIFFERS] = "differs" };
@@ -250,6 +261,8 @@ static void add_figures(cJSON *to, const struct rerun_variant *v)
 		const struct verdict_of *d = &v->verdicts[f];
 		cJSON *o;
 
+		if (!is_known(r, f))
+			continue;
 		add_samples(to, rerun_figures[f].key, &v->samples[f]);
 		o = cJSON_GetObjectItem(to, rerun_figures[f].key);
 		cJSON_AddStringToObject(o, "verdict", verdicts[d->kind]);
@@ -292,7 +305,9 @@ static void add_variant(cJSON *list, const struct rerun *r, const struct rerun_v
 	}
 	add_u64(o, "runs_ended_by_duration", v->nr_cut);
 	add_u64(o, "lost", v->lost);
-	add_figures(o, v);
+	add_figures(o, r, v);
+	if (r->opts.no_record)
+		return;
 	add_findings(o, v, &r->variants[r->opts.base]);
 	runs = cJSON_AddArrayToObject(o, "runs");
 	for (unsigned i = 0; i < v->nr_runs; i++) {
@@ -324,6 +339,7 @@ int rerun_print_json(const struct rerun *r)
 
 	add_texts(root, "command", r->opts.argv);
 	add_u64(root, "repeat", r->opts.nr_repeats);
+	cJSON_AddBoolToObject(root, "recorded", !r->opts.no_record);
 	cJSON_AddStringToObject(root, "base", r->variants[r->opts.base].variant->name);
 	list = cJSON_AddArrayToObject(root, "variants");
 	for (size_t i = 0; i < r->nr_variants; i++)

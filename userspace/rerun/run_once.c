@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,6 +115,23 @@ static void record(const struct once_order *order, struct once_outcome *o)
 	o->cost_ns = res.cost_ns;
 }
 
+static bool is_mapped(pid_t pid, const struct tested *alloc)
+{
+	char path[64], line[PATH_MAX + 256];
+	unsigned long long ino;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "re");
+	/* By the inode: the path there is that of the file, not of a link to it; devices are not told alike by all file systems. */
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %*s %*s %llu", &ino) == 1 && ino == alloc->ino;
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /* Looks at it until it ends. */
 static void watch(const struct once_order *order, struct launch *launch, struct process *p, struct once_outcome *o)
 {
@@ -128,6 +146,8 @@ static void watch(const struct once_order *order, struct launch *launch, struct 
 			o->peak_resident = resident.anon > o->peak_resident ? resident.anon : o->peak_resident;
 			look_ns = now + LOOK_NS;
 		}
+		if (order->alloc && !o->alloc_seen)
+			o->alloc_seen = is_mapped(launch->pid, order->alloc);
 		o->cut = order->duration_ns && now - begin >= order->duration_ns;
 		o->stopped = child_stopped();
 		if (o->cut || o->stopped) {

@@ -7,12 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "replay/tested.h"
+
 struct once_order {
 	char *const *argv, *const *env; /* see launch.h */
 	const char *user;
 	const char *input, *log; /* files: its stdin (NULL: nothing), its stdout and stderr */
 	const char *tape;        /* NULL: it is not recorded */
 	uint64_t duration_ns;
+	const struct tested *alloc; /* without a recording: whether it is mapped is looked for; NULL: none */
 };
 
 struct once_outcome {
@@ -21,6 +24,7 @@ struct once_outcome {
 	bool cut;         /* it was ended when the time was up */
 	bool stopped;     /* a signal asked us to end */
 	uint64_t wall_ns, cpu_ns, faults;
+	bool alloc_seen;
 	uint64_t peak_resident, end_resident; /* anonymous; of a run that is not recorded */
 	uint64_t calls, lost, cost_ns;        /* of one that is */
 };
