@@ -152,8 +152,7 @@ static size_t count_failed(const struct rerun *r)
 static int run_all(struct rerun_args *a, const struct variants *v)
 {
 	struct rerun *r = &a->rerun;
-	int err, status = EXIT_FAILED;
-	bool told = false;
+	int err, unpredicted = 0, status = EXIT_FAILED;
 
 	if (make_folder(a))
 		return EXIT_FAILED;
@@ -161,18 +160,16 @@ static int run_all(struct rerun_args *a, const struct variants *v)
 	r->opts.keep = a->out != NULL;
 	child_watch_signals();
 	err = rerun_run(r, v);
-	if (!err && r->opts.predict && rerun_predict(r)) {
-		told = true;
-		err = -EIO;
-	}
+	if (!err && r->opts.predict)
+		unpredicted = rerun_predict(r);
 	if (!err && a->json)
 		err = rerun_print_json(r);
 	else if (!err)
 		rerun_print(r);
-	if (err && !told)
+	if (err)
 		message_error("rerun: %s", err == -ECANCELED ? "stopped by a signal" : strerror(-err));
-	else if (!err)
-		status = count_failed(r) ? EXIT_FAILED : EXIT_DONE;
+	else
+		status = count_failed(r) || unpredicted ? EXIT_FAILED : EXIT_DONE;
 	rerun_free(r);
 	if (!a->out)
 		remove_folder(a->folder);

@@ -129,9 +129,13 @@ int rerun_predict(struct rerun *r)
 	if (*base->error)
 		return 0;
 	err = trials_open(&t, base->runs[0].tape);
-	for (size_t i = 0; i < r->nr_variants && !err; i++) {
+	for (size_t i = 0; i < r->nr_variants; i++) {
 		struct rerun_variant *v = &r->variants[i];
 
+		if (err) {
+			snprintf(v->prediction.why, sizeof(v->prediction.why), "the base's tape cannot be replayed");
+			continue;
+		}
 		message_progress("%s: replay of %s's tape", v->variant->name, base->variant->name);
 		if (same_arguments(v->variant, base->variant))
 			err = predict(&t, v->variant, &v->prediction);

@@ -197,6 +197,9 @@ static void print_troubles(const struct rerun *r)
 			printf("\n%s: failed: %s\n", v->variant->name, v->error);
 		if (v->nr_cut)
 			printf("\n%s: %u of %u runs were ended by --duration\n", v->variant->name, v->nr_cut, v->nr_runs);
+		if (v->nr_runs && !v->runs[0].calls && !r->opts.no_record)
+			printf("\n%s: not one call is on its first tape: peak live and findings say nothing (is its allocator one that cannot be recorded?)\n",
+			       v->variant->name);
 		if (v->lost)
 			printf("\n%s: %llu calls are lost on its tapes: peak live and findings may lack some\n", v->variant->name,
 			       (unsigned long long)v->lost);

@@ -24,6 +24,7 @@ if [ ! -x "$build/heaptape" ]; then
 	cmake -S "$root" -B "$build" -DHEAPTAPE_TESTS=OFF >/dev/null && cmake --build "$build" -j "$(nproc)" --target heaptape >/dev/null || die "the build failed"
 fi
 tmp=$(mktemp -d)
+chmod 755 "$tmp" # under sudo the program runs as its caller
 trap 'rm -rf "$tmp"' EXIT
 dir=${dir:-$tmp/figures}
 mkdir -p "$dir"
