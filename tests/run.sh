@@ -23,6 +23,8 @@
 #   fidelity    real programs under several allocators against what replays of one tape predict; ci has a short form
 #   report      what heaptape report finds in sick and in healthy programs, and its figures against the kernel's
 #   html        the HTML report in Debian's Chromium: what it draws, what it does, what names cannot do to it
+#   rerun       heaptape rerun on programs of which is known what a setting does, and on variants that fail
+#   cases       examples/cases at small sizes, against what their programs know and against runs that nobody records
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
@@ -44,7 +46,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=150 [ways]=90 [moving]=90 [kernels]=600 [replay]=240 [bisect]=300 [slurm]=120
-	[fidelity]=180 [report]=90 [html]=90 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900 [bench-html]=300)
+	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=60 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900 [bench-html]=300)
 full= fidelity= kernels=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -146,6 +148,8 @@ word_fidelity() {
 	[ -n "$fidelity" ] || "$ROOT/tests/setup.sh" bench || return 1
 	bash "$ROOT/tests/fidelity/fidelity.sh" $fidelity
 }
+word_rerun() { bash "$ROOT/tests/live/rerun.sh"; }
+word_cases() { bash "$ROOT/tests/cases/cases.sh"; }
 word_report() { bash "$ROOT/tests/live/report.sh"; }
 word_html() { bash "$ROOT/tests/web/web.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
@@ -167,11 +171,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short kernels=6.1
-	words=(unit golden truth stacks survive baseline ring limits ways kernels replay slurm bisect fidelity report html export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive baseline ring limits ways kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export HEAPTAPE_TEST_FULL=1 TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600 SHRINK_EVENTS=1000000
-	words=(unit golden truth stacks survive baseline ring limits ways moving kernels replay slurm bisect fidelity report html export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive baseline ring limits ways moving kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

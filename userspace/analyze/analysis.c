@@ -314,7 +314,11 @@ static int take_event(struct pass *p, const struct tape_event *ev)
 	case TAPE_THREAD_START:
 	case TAPE_THREAD_NAME:
 	case TAPE_THREAD_EXIT: return take_thread(p, ev);
-	case TAPE_RSS: p->rss_anon = ev->addr; return 0;
+	case TAPE_RSS:
+		p->rss_anon = ev->addr;
+		if (ev->addr > p->a->peak_rss_anon)
+			p->a->peak_rss_anon = ev->addr;
+		return 0;
 	case TAPE_LOST: take_loss(p->a, ev); return 0;
 	case TAPE_MARK:
 		if (ev->arg == TAPE_MARK_THINNED && p->a->thinned_ns == UINT64_MAX)

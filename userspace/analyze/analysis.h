@@ -139,6 +139,7 @@ struct analysis {
 	uint64_t live, live_nbytes;           /* at at_ns */
 	uint64_t peak_live_nbytes;
 	uint64_t rss_anon;                    /* the kernel's figure at at_ns, UINT64_MAX: not on the tape */
+	uint64_t peak_rss_anon;               /* the largest that the kernel told; 0: none on the tape */
 	uint64_t start_rss_anon;              /* when recording began; 0: unknown */
 	uint8_t allocator;                    /* number of the one that made most calls, TAPE_NO_ALLOC: none */
 	uint64_t thinned_ns;                  /* from here on few calls of the busiest sites carry a stack; UINT64_MAX: all do */

@@ -42,7 +42,7 @@ static int become(const struct passwd *pw)
 	return 0;
 }
 
-static void child_run(char *const argv[], const struct passwd *pw, int go_fd, int failed_fd)
+static void child_run(char *const argv[], const struct passwd *pw, char *const env[], int go_fd, int failed_fd)
 {
 	sigset_t none;
 	int err;
@@ -53,6 +53,8 @@ static void child_run(char *const argv[], const struct passwd *pw, int go_fd, in
 	signal(SIGPIPE, SIG_DFL); /* what the recorder ignores is not the command's business */
 	signal(SIGXFSZ, SIG_DFL);
 	err = -become(pw);
+	for (; env && *env && !err; env++)
+		err = putenv(*env) ? errno : 0;
 	/* After the change of user, which clears it. A dead recorder must not leave a stopped child. */
 	if (!err && prctl(PR_SET_PDEATHSIG, SIGCONT))
 		err = errno;
@@ -67,7 +69,7 @@ static void child_run(char *const argv[], const struct passwd *pw, int go_fd, in
 	_exit(127);
 }
 
-int launch_start(char *const argv[], const char *user, struct launch *launch)
+int launch_start(char *const argv[], const char *user, char *const env[], struct launch *launch)
 {
 	const struct passwd *pw;
 	int go[2], failed[2], err;
@@ -87,7 +89,7 @@ int launch_start(char *const argv[], const char *user, struct launch *launch)
 	launch->pid = fork();
 	if (!launch->pid) {
 		close(go[1]); /* or the child would never see the recorder's end of it close */
-		child_run(argv, pw, go[0], failed[1]);
+		child_run(argv, pw, env, go[0], failed[1]);
 	}
 	err = launch->pid < 0 ? -errno : 0;
 	close(go[0]);
@@ -99,7 +101,7 @@ int launch_start(char *const argv[], const char *user, struct launch *launch)
 	return err;
 }
 
-int launch_exec(struct launch *launch)
+int launch_go(struct launch *launch)
 {
 	int err = 0, status;
 
@@ -110,17 +112,26 @@ int launch_exec(struct launch *launch)
 		;
 	if (err) {
 		waitpid(launch->pid, &status, 0);
-		return -err;
+		launch->pid = -1;
 	}
+	return -err;
+}
+
+int launch_exec(struct launch *launch)
+{
+	int err = launch_go(launch), status;
+
+	if (err)
+		return err;
 	while (waitpid(launch->pid, &status, WUNTRACED) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFSTOPPED(status) ? 0 : -ECHILD;
 }
 
-enum launch_state launch_poll(const struct launch *launch, int *status_ret)
+enum launch_state launch_poll(const struct launch *launch, int *status_ret, struct rusage *usage_ret)
 {
-	if (waitpid(launch->pid, status_ret, WNOHANG | WUNTRACED) != launch->pid)
+	if (wait4(launch->pid, status_ret, WNOHANG | WUNTRACED, usage_ret) != launch->pid)
 		return LAUNCH_RUNS;
 	return WIFSTOPPED(*status_ret) ? LAUNCH_STOPPED : LAUNCH_ENDED;
 }

@@ -9,6 +9,7 @@
 #define HEAPTAPE_LAUNCH_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct launch {
@@ -18,14 +19,16 @@ struct launch {
 };
 
 /* Forks. The child waits before its exec, as `user` (NULL: SUDO_UID's user under sudo, else unchanged). -errno;
- * -ENOENT if there is no such user. */
-int launch_start(char *const argv[], const char *user, struct launch *launch);
-/* Lets the child exec and waits for it to stop there. 0; -errno if exec failed (the child is gone then). */
+ * -ENOENT if there is no such user. env (NULL: none), NULL at the end: "KEY=VALUE" is set for the command, "KEY" is taken away. */
+int launch_start(char *const argv[], const char *user, char *const env[], struct launch *launch);
+/* Lets the child exec. 0; -errno if exec failed (the child is gone then). */
+int launch_go(struct launch *launch);
+/* The same, and waits for it to stop there. */
 int launch_exec(struct launch *launch);
 
 enum launch_state { LAUNCH_RUNS, LAUNCH_STOPPED, LAUNCH_ENDED };
-/* What the child does; does not wait. status_ret as of waitpid when it has ended. */
-enum launch_state launch_poll(const struct launch *launch, int *status_ret);
+/* What the child does; does not wait. status_ret and usage_ret as of wait4 when it has ended. */
+enum launch_state launch_poll(const struct launch *launch, int *status_ret, struct rusage *usage_ret);
 void launch_continue(const struct launch *launch);
 void launch_close(struct launch *launch);
 

@@ -529,7 +529,7 @@ static int begin(struct session *s)
 
 	err = block_signals(s);
 	if (!err && !s->opts->pid) {
-		err = launch_start(s->opts->argv, s->opts->user, &s->launch);
+		err = launch_start(s->opts->argv, s->opts->user, s->opts->env, &s->launch);
 		if (err == -ENOENT && s->opts->user)
 			return session_fail(s, err, "no user is called %s", s->opts->user);
 		if (err)

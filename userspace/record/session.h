@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "baseline/baseline.h"
@@ -23,6 +24,7 @@ struct session_opts {
 	pid_t pid;          /* a live process; 0: start argv */
 	char *const *argv;
 	const char *user;   /* argv runs as this user; NULL: see launch.h */
+	char *const *env;   /* what is other in argv's environment, see launch.h; NULL: nothing */
 	const char *tape_path; /* with %p, %h, %t (tape_path.h) */
 	bool overwrite;
 	uint64_t duration_ns; /* 0: until the target ends or a signal comes */
@@ -65,6 +67,7 @@ struct session_result {
 	pid_t pid;
 	enum session_end end;
 	int child_status; /* as of waitpid; only if a command was started and has ended */
+	struct rusage child_usage; /* likewise, as of wait4 */
 	struct session_allocator allocators[HT_OBJECTS_MAX];
 	unsigned nr_allocators;
 	uint64_t duration_ns, tape_nbytes, other_lost;

@@ -228,7 +228,7 @@ static int follow_target(struct session *s)
 /* The child has stopped because code was mapped (or somebody stopped it): probe, let it go on. */
 static int serve_child(struct session *s, bool *ended)
 {
-	enum launch_state state = launch_poll(&s->launch, &s->res->child_status);
+	enum launch_state state = launch_poll(&s->launch, &s->res->child_status, &s->res->child_usage);
 	size_t nbytes;
 	int err = 0;
 
