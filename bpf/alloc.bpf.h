@@ -301,7 +301,7 @@ static __always_inline int ends_by_tail(const struct hit *hit)
 
 	if (top >= HT_OPEN_MAX)
 		return 0;
-	o = &t->open[top];
+	o = open_call_at(t, top);
 	return o->ra && o->sp0 == hit->sp0 && o->obj == hit->site->obj && o->func != hit->site->func &&
 	       o->ra == user_word(hit->sp0);
 }
@@ -396,6 +396,26 @@ static __always_inline int site_serve(struct pt_regs *ctx, u32 nr, struct ht_sit
 	return 0;
 }
 
+/*
+ * Kernels from 6.13 on take the stack of a program that needs much of it from a piece of memory a CPU. An uprobe's program may be
+ * preempted there, and the same program of another thread on that CPU then writes over it: seen to end in an Oops on 7.3. A
+ * program with a tail call in it is left on the kernel stack; this one is never made.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} nowhere SEC(".maps");
+
+__u32 tail_call_wanted; /* always 0, but the verifier cannot know */
+
+static __always_inline void stay_on_kernel_stack(void *ctx)
+{
+	if (tail_call_wanted)
+		bpf_tail_call(ctx, &nowhere, 0);
+}
+
 static __always_inline int site_reached(struct pt_regs *ctx)
 {
 	u32 nr = (u32)bpf_get_attach_cookie(ctx);
@@ -403,6 +423,7 @@ static __always_inline int site_reached(struct pt_regs *ctx)
 	struct ht_counters *c = counters_get();
 	u64 begin = 0;
 
+	stay_on_kernel_stack(ctx);
 	if (!site)
 		return 0;
 	if (!(__sync_fetch_and_add(&c->traps[site->trap & (HT_TRAP_NR - 1)], 1) & (HT_TIMED_EVERY - 1)))

@@ -164,6 +164,13 @@ static __always_inline int in_text_of(u32 obj, u64 addr)
 	return o && addr >= o->text_start && addr < o->text_end;
 }
 
+/* The mask holds what the callers have tested already: verifiers before 6.8 lose that where clang goes on with a copy. */
+static __always_inline struct open_call *open_call_at(struct thread_state *t, u32 i)
+{
+	barrier_var(i);
+	return &t->open[i & (HT_OPEN_MAX - 1)];
+}
+
 /* The call at hand is made by an open call of the same allocator. */
 static __always_inline int call_is_nested(const struct hit *hit)
 {
@@ -202,7 +209,7 @@ static __always_inline void drop_dead_calls(struct thread_state *t, u64 sp0, u16
 
 		if (top >= HT_OPEN_MAX)
 			return;
-		o = &t->open[top];
+		o = open_call_at(t, top);
 		if (o->sp0 > sp0 || sp0 - o->sp0 > THREAD_STACK_MAX)
 			return;
 		/* At the same frame: another allocator's wrapper tail-jumped here, and is still open. */
@@ -223,7 +230,7 @@ static __always_inline int call_open(const struct hit *hit, u8 lost)
 	n = t->nr_open;
 	if (n >= HT_OPEN_MAX)
 		return -1;
-	o = &t->open[n];
+	o = open_call_at(t, n);
 	o->sp0 = hit->sp0;
 	o->size = size_value(site, hit->r, 0);
 	o->old = loc_value(&site->old, hit->r, 0);

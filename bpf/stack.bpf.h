@@ -220,6 +220,18 @@ static long memo_check_turn(u32 turn, void *arg)
 	return c->bad != 0;
 }
 
+/* So much of the stack into raw. */
+static __always_inline int raw_read(struct scratch *s, u64 sp, u32 span)
+{
+	u64 nbytes = span;
+
+	barrier_var(nbytes); /* or the bound is tested on a copy: verifiers before 6.4 lose it where the value itself is spilled */
+	if (nbytes > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, nbytes, (void *)sp))
+		return -1;
+	s->raw_nbytes = span;
+	return 0;
+}
+
 /* The memo's number if it holds for this start, else 0. */
 static __always_inline u32 memo_try(struct memo *m, struct scratch *s, const struct stack_start *at)
 {
@@ -232,11 +244,8 @@ static __always_inline u32 memo_try(struct memo *m, struct scratch *s, const str
 		return 0;
 	if (m->bp_used && m->bp != at->bp - at->sp)
 		return 0;
-	if (span > s->raw_nbytes) {
-		if (span > HT_MEMO_SPAN || bpf_probe_read_user(s->raw, span, (void *)at->sp))
-			return 0;
-		s->raw_nbytes = span;
-	}
+	if (span > s->raw_nbytes && raw_read(s, at->sp, span))
+		return 0;
 	bpf_loop(nr / 4, memo_check_turn, &check, 0);
 	/* Neither the memo nor its words were overwritten meanwhile by another CPU. */
 	barrier();
@@ -448,6 +457,13 @@ static __always_inline u32 stack_send(struct scratch *s)
 	return 0;
 }
 
+static __always_inline void cut_count(u64 cut)
+{
+	barrier_var(cut); /* or clang tests cut - 1, of which verifiers before 6.8 learn nothing about cut */
+	if (cut < HT_CUT_NR)
+		STACK_COUNT(cut[cut]);
+}
+
 static __always_inline u32 stack_walk(struct scratch *s, const struct stack_start *at, u64 key)
 {
 	struct walk *w = &s->walk;
@@ -458,8 +474,8 @@ static __always_inline u32 stack_walk(struct scratch *s, const struct stack_star
 	barrier_var(cut); /* or clang reads it again behind its check */
 	STACK_COUNT(misses);
 	__sync_fetch_and_add(&stack_count()->frames, w->nr);
-	if (cut && cut < HT_CUT_NR)
-		STACK_COUNT(cut[cut]);
+	if (cut)
+		cut_count(cut);
 	if (cut == HT_CUT_NO_CODE)
 		texts_wanted = 1;
 	id = stack_send(s);

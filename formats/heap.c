@@ -260,6 +260,21 @@ int heap_apply(struct heap *h, const struct tape_event *ev, struct heap_change *
 	return apply(h, ev, change);
 }
 
+static uint64_t looked_at(const struct tape_event *ev)
+{
+	return ev->kind == TAPE_REALLOC && ev->old ? ev->old : ev->addr;
+}
+
+void heap_prefetch_far(const struct heap *h, const struct tape_event *ev)
+{
+	heap_table_prefetch_slot(&h->table, looked_at(ev));
+}
+
+void heap_prefetch_near(const struct heap *h, const struct tape_event *ev)
+{
+	heap_table_prefetch_object(&h->table, looked_at(ev));
+}
+
 bool heap_find(const struct heap *h, uint64_t addr, struct heap_object *obj_ret)
 {
 	return heap_table_find(&h->table, addr, obj_ret);

@@ -41,6 +41,13 @@ void heap_free(struct heap *h);
  * thread until that thread's TAPE_REALLOC (or ends it at that thread's next other call): it counts as live until then.
  */
 int heap_apply(struct heap *h, const struct tape_event *ev, struct heap_change *change);
+/*
+ * Hints that make large heaps faster: call `far` for an event some HEAP_FAR places ahead of the one that is applied, `near` for
+ * one HEAP_NEAR ahead. Nothing else depends on them.
+ */
+enum { HEAP_FAR = 24, HEAP_NEAR = 12 };
+void heap_prefetch_far(const struct heap *h, const struct tape_event *ev);
+void heap_prefetch_near(const struct heap *h, const struct tape_event *ev);
 /* The live object that starts at addr; false if none does. */
 bool heap_find(const struct heap *h, uint64_t addr, struct heap_object *obj_ret);
 uint64_t heap_nr_objects(const struct heap *h);

@@ -258,6 +258,19 @@ bool heap_table_remove(struct heap_table *t, uint64_t addr, struct heap_object *
 	return true;
 }
 
+void heap_table_prefetch_slot(const struct heap_table *t, uint64_t addr)
+{
+	__builtin_prefetch(&t->slots[home_of(t, addr)]);
+}
+
+void heap_table_prefetch_object(const struct heap_table *t, uint64_t addr)
+{
+	uint32_t slot = t->slots[home_of(t, addr)];
+
+	if (slot)
+		__builtin_prefetch(packed_at(t, slot - 1));
+}
+
 bool heap_table_find(const struct heap_table *t, uint64_t addr, struct heap_object *obj_ret)
 {
 	uint64_t i = slot_of(t, addr);

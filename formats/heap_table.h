@@ -46,6 +46,9 @@ void heap_table_clear(struct heap_table *t);
 int heap_table_add(struct heap_table *t, const struct heap_object *obj);
 bool heap_table_remove(struct heap_table *t, uint64_t addr, struct heap_object *obj_ret);
 bool heap_table_find(const struct heap_table *t, uint64_t addr, struct heap_object *obj_ret);
+/* Brings what a later call will look at near: first its slot, then, when that is there, the object that it names. */
+void heap_table_prefetch_slot(const struct heap_table *t, uint64_t addr);
+void heap_table_prefetch_object(const struct heap_table *t, uint64_t addr);
 int heap_table_each(const struct heap_table *t, int (*fn)(void *arg, const struct heap_object *obj), void *arg);
 
 #endif

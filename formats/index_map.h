@@ -41,6 +41,12 @@ static inline struct index_slot *index_map_slot(const struct index_map *m, uint6
 	return &m->slots[i];
 }
 
+/* Where the search for a key begins: to prefetch. */
+static inline const struct index_slot *index_map_home(const struct index_map *m, uint64_t key)
+{
+	return &m->slots[(key * 0x9e3779b97f4a7c15u >> 32) & (m->nr_slots - 1)];
+}
+
 static inline uint32_t index_map_find(const struct index_map *m, uint64_t key)
 {
 	const struct index_slot *s = index_map_slot(m, key);

@@ -227,6 +227,19 @@ static void turn_over(struct pages *p, uint64_t addr)
 	}
 }
 
+void pages_prefetch_far(const struct pages *p, uint64_t addr)
+{
+	__builtin_prefetch(index_map_home(&p->index, addr >> REGION_SHIFT));
+}
+
+void pages_prefetch_near(const struct pages *p, uint64_t addr)
+{
+	const struct region *r = region_at(p, addr);
+
+	if (r)
+		__builtin_prefetch(&r->live[page_index(addr)]);
+}
+
 /* ---- events ---- */
 
 static int fault(struct pages *p, uint64_t addr)

@@ -38,6 +38,9 @@ int pages_event(struct pages *p, const struct tape_event *ev);
 /* [addr, addr + nbytes) holds an object, or no longer does. What cannot be user memory is ignored. 0 or -ENOMEM. */
 int pages_birth(struct pages *p, uint64_t addr, uint64_t nbytes);
 void pages_death(struct pages *p, uint64_t addr, uint64_t nbytes);
+/* Hints, as those of heap.h, for an address at which an object is about to be born or to die. */
+void pages_prefetch_far(const struct pages *p, uint64_t addr);
+void pages_prefetch_near(const struct pages *p, uint64_t addr);
 const struct pages_split *pages_split(const struct pages *p);
 /* True if the page that holds addr is resident memory of the allocator. *live_ret: bytes of objects on it. */
 bool pages_look(const struct pages *p, uint64_t addr, uint32_t *live_ret);

@@ -257,6 +257,8 @@ uint64_t tape_reader_nr_names(const struct tape_reader *r);
 const struct tape_allocator *tape_reader_allocator(const struct tape_reader *r, uint32_t id);
 uint32_t tape_reader_nr_allocators(const struct tape_reader *r);
 uint32_t tape_reader_nr_stacks(const struct tape_reader *r);
+/* As the tape's end says, before it has been read; 0: it has none. */
+uint64_t tape_reader_events_told(const struct tape_reader *r);
 /* Known after the end was reached. */
 bool tape_reader_complete(const struct tape_reader *r); /* the end block was there */
 uint64_t tape_reader_nr_blocks(const struct tape_reader *r);

@@ -36,6 +36,7 @@ struct tape_reader {
 	struct segment start;    /* where reading begins */
 	uint64_t keyframe_at;    /* next block on the way through its keyframe; 0: that is behind us */
 	uint64_t nr_segments, nr_keyframes;
+	uint64_t events_told; /* by the END block; 0: there is none */
 	int err; /* stays, until a rewind: what lies behind a refused block is not read */
 };
 
@@ -83,6 +84,7 @@ static uint64_t find_index(struct tape_reader *r)
 	if (block_file_at(&r->file, r->file.nbytes - END_NBYTES, &head, &payload) || head.kind != BLOCK_END ||
 	    cursor_left(&payload) < 16)
 		return 0;
+	r->events_told = get_u64(payload.p + 8);
 	return get_u64(payload.p);
 }
 
@@ -432,6 +434,11 @@ uint64_t tape_reader_start_ns(const struct tape_reader *r, bool *keyframe_ret)
 	if (keyframe_ret)
 		*keyframe_ret = r->start.keyframe;
 	return r->start.ns;
+}
+
+uint64_t tape_reader_events_told(const struct tape_reader *r)
+{
+	return r->events_told;
 }
 
 uint64_t tape_reader_nr_segments(const struct tape_reader *r)

@@ -158,6 +158,8 @@ static void take_latencies(struct replay_result *r, const struct run_result *run
 	static const double q[] = { [LATENCY_P50] = 0.5, [LATENCY_P99] = 0.99, [LATENCY_P999] = 0.999 };
 	r->has_latency = true;
 	r->latency_cost_ns = (double)run->ticks_cost * run->ns_per_tick;
+	r->ns_per_tick = run->ns_per_tick;
+	memcpy(r->latency_hists, run->hists, sizeof(r->latency_hists));
 	for (int h = 0; h < CONTROL_HIST_NR; h++) {
 		for (int i = 0; i < LATENCY_MAX; i++)
 			r->latency_ns[h][i] = (double)hist_quantile(run->hists[h], q[i]) * run->ns_per_tick;

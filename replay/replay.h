@@ -105,6 +105,8 @@ struct replay_result {
 	bool has_latency, verified;
 	double latency_cost_ns; /* of taking one, which each holds */
 	double latency_ns[CONTROL_HIST_NR][LATENCY_NR];
+	double ns_per_tick; /* of the histograms behind them */
+	uint64_t latency_hists[CONTROL_HIST_NR][HIST_BUCKETS];
 	/* The recorded allocator: its replayed memory against the recorded process's, at the checkpoints. Shares. */
 	bool has_fidelity;
 	double fidelity_mean, fidelity_worst; /* mean without sign, worst with */

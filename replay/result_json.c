@@ -157,6 +157,24 @@ static void add_latency(cJSON *to, const struct replay_result *r)
 	}
 }
 
+/* [[ns, calls], ...]: how many calls took so long, or up to 6 % longer. */
+static void add_histograms(cJSON *to, const struct replay_result *r)
+{
+	static const char *const calls[] = { [CONTROL_HIST_MALLOC] = "malloc", [CONTROL_HIST_FREE] = "free",
+					     [CONTROL_HIST_REALLOC] = "realloc" };
+	if (!r->has_latency)
+		return;
+	cJSON *o = cJSON_AddObjectToObject(to, "latency_histogram");
+	for (int h = 0; h < CONTROL_HIST_NR; h++) {
+		cJSON *list = cJSON_AddArrayToObject(o, calls[h]);
+		for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+			double pair[2] = { (double)hist_value(i) * r->ns_per_tick, (double)r->latency_hists[h][i] };
+			if (r->latency_hists[h][i])
+				cJSON_AddItemToArray(list, cJSON_CreateDoubleArray(pair, 2));
+		}
+	}
+}
+
 static void add_timeline(cJSON *to, const struct plan *plan, const struct run_result *m)
 {
 	cJSON *timeline = cJSON_AddArrayToObject(to, "timeline");
@@ -231,6 +249,7 @@ static void add_figures_of_result(cJSON *o, const struct replay_report *rep, con
 	cJSON_AddBoolToObject(o, "verified", r->verified);
 	add_fidelity(o, r);
 	add_latency(o, r);
+	add_histograms(o, r);
 	add_verdicts(o, r);
 	add_spread(o, r);
 	add_runs(o, r);

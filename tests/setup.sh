@@ -6,6 +6,7 @@
 #   tests/setup.sh demo    build + redis and the four allocators
 #   tests/setup.sh test    demo + what the tests run and record
 #   tests/setup.sh bench   test + the tools that bench-capture compares with
+#   tests/setup.sh kernels build + what boots other kernels
 set -euo pipefail
 
 word=${1:-demo}
@@ -22,14 +23,21 @@ tests=(python3 sqlite3 perl nodejs libclang-rt-19-dev libcap2-bin util-linux pro
 tests+=(xz-utils dwz lld-19 libdebuginfod1)
 # For runs made by a cluster: a controller and a node of the test's own.
 tests+=(slurmctld slurmd slurm-client munge)
+# The HTML report is bundled with npm (other packages of nodejs bring it along) and looked at in a browser.
+tests+=(chromium fonts-dejavu-core)
+command -v npm >/dev/null || tests+=(npm)
+# Another libc, and programs with it inside.
+tests+=(musl-tools)
 bench=(heaptrack bpftrace memcached)
+kernels=(qemu-system-x86 busybox-static binutils)
 
 case $word in
 build) want=("${build[@]}") ;;
 demo) want=("${build[@]}" "${demo[@]}") ;;
 test) want=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
 bench) want=("${build[@]}" "${demo[@]}" "${tests[@]}" "${bench[@]}") ;;
-*) die "unknown word '$word'; one of: build demo test bench" ;;
+kernels) want=("${build[@]}" "${kernels[@]}") ;;
+*) die "unknown word '$word'; one of: build demo test bench kernels" ;;
 esac
 
 # On a distribution without apt the names are told, not guessed at by a package manager.

@@ -29,9 +29,8 @@ struct diff_args {
 static void show_progress(void *arg, const char *what, uint64_t nr_events)
 {
 	const struct side *s = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s, %s events", s->path, what, human_count(count, nr_events));
+	message_progress_events(s->path, what, nr_events, tape_reader_events_told(s->report.tape));
 }
 
 /* EXIT_DONE, or the status to end with after saying why. */

@@ -91,12 +91,18 @@ static void check_kernel(void)
 	struct kernel_opts opts = { .pid = getpid(), .backend = KERNEL_AUTO, .ring_nbytes = 65536, .mappings = true, .faults = true };
 	struct kernel k;
 	struct trap_costs costs = { 0 };
+	char lacks[160];
 	int err;
 
 	found(F_BTF, !access("/sys/kernel/btf/vmlinux", R_OK), "/sys/kernel/btf/vmlinux");
 	err = kernel_open(&opts, &k, &why);
-	if (err) {
+	if (err && err != -EPERM && err != -EACCES && kernel_is_too_old(lacks, sizeof(lacks))) {
+		found(F_LOAD, false, "this kernel's uprobe programs have no %s", lacks);
+		findings[F_LOAD].mend = KERNEL_OLDEST " or later";
+	} else if (err) {
 		found(F_LOAD, false, "%s: %s", why, strerror(-err));
+	}
+	if (err) {
 		found(F_MULTI, false, "not tried");
 		found(F_TRACEPOINTS, false, "not tried");
 		found(F_FAULTS, false, "not tried");
@@ -182,12 +188,33 @@ static bool can_record(void)
 	return findings[F_MULTI].ok || findings[F_PERF].ok;
 }
 
+/* How it would record, and what would lack. */
+static void print_mode(void)
+{
+	bool lacks = false;
+
+	if (!can_record())
+		return;
+	printf("mode: %s", findings[F_MULTI].ok ? "one link for all probes of a library" :
+						  "a perf event for each probe, put in place and taken away one by one (some 45 ms each)");
+	for (int i = 0; i < F_NR; i++) {
+		/* The other way to place probes is no loss. */
+		if (findings[i].ok || i == F_MULTI || i == F_PERF)
+			continue;
+		printf("%s%s", lacks ? ", " : "; without: ", findings[i].name);
+		lacks = true;
+	}
+	printf("%s\n", lacks ? "" : "; nothing else is missing");
+}
+
 static void print_text(const char *release)
 {
-	printf("Linux %s: %s\n\n", release,
+	printf("Linux %s: %s\n", release,
 	       !can_record()	   ? "nothing can be recorded here, see below" :
 	       findings[F_MULTI].ok ? "recording works, with uprobe_multi" :
 				      "recording works, with perf-event uprobes");
+	print_mode();
+	printf("\n");
 	for (int i = 0; i < F_NR; i++) {
 		const struct finding *f = &findings[i];
 

@@ -29,7 +29,6 @@ struct dump {
 static int dump_events(struct dump *d, bool *reading_ret)
 {
 	const struct tape_event *evs;
-	char count[HUMAN_MAX];
 	long nr;
 	int err;
 
@@ -42,7 +41,7 @@ static int dump_events(struct dump *d, bool *reading_ret)
 		}
 		d->nr_events += (uint64_t)nr;
 		if (d->out_path)
-			message_progress("%s: %s events", d->path, human_count(count, d->nr_events));
+			message_progress_events(d->path, "reading", d->nr_events, tape_reader_events_told(d->tape));
 	}
 	message_progress(NULL);
 	err = lines_flush(&d->lines); /* what was read before damage is shown also when the rest is refused */

@@ -37,9 +37,8 @@ struct export {
 static void show_progress(void *arg, uint64_t nr_events)
 {
 	const struct export *x = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s events", x->path, human_count(count, nr_events));
+	message_progress_events(x->path, "reading", nr_events, tape_reader_events_told(x->tape));
 }
 
 static int say_no_memory(const struct export *x)
@@ -51,9 +50,8 @@ static int say_no_memory(const struct export *x)
 static void show_analysis(void *arg, const char *what, uint64_t nr_events)
 {
 	const struct export *x = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s, %s events", x->path, what, human_count(count, nr_events));
+	message_progress_events(x->path, what, nr_events, tape_reader_events_told(x->tape));
 }
 
 /* The tape, analysed and named. */

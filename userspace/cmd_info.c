@@ -88,6 +88,15 @@ static void add_record(cJSON *root, const struct tape_reader *r)
 	add_fact(record, "copy_cause", r, "copy.cause");
 }
 
+/* By which way the recorder reached an allocator's file; NULL: an older tape does not say. */
+static const char *way_of(const struct info *info, uint32_t i)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "allocator.%u.way", i);
+	return tape_reader_meta(info->tape, key);
+}
+
 static void add_allocators(cJSON *root, const struct info *info)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, "allocators");
@@ -102,6 +111,8 @@ static void add_allocators(cJSON *root, const struct info *info)
 		cJSON_AddStringToObject(item, "name", a->name);
 		cJSON_AddStringToObject(item, "path", a->path);
 		cJSON_AddStringToObject(item, "build_id", a->build_id);
+		if (way_of(info, i))
+			cJSON_AddStringToObject(item, "way", way_of(info, i));
 		add_u64(item, "events", info->sum.per_alloc[i]);
 	}
 }
@@ -270,8 +281,8 @@ static void print_target(const struct info *info)
 		const struct tape_allocator *a = tape_reader_allocator(info->tape, i);
 
 		if (a)
-			printf("allocator   %s, %s%s%.12s\n", a->name, a->path, *a->build_id ? ", build " : "",
-			       a->build_id);
+			printf("allocator   %s, %s%s%.12s%s%s\n", a->name, a->path, *a->build_id ? ", build " : "",
+			       a->build_id, way_of(info, i) ? ", by " : "", way_of(info, i) ? way_of(info, i) : "");
 	}
 	printf("machine     Linux %s, %s CPUs, %s NUMA node(s), pages of %s bytes, THP %s\n",
 	       fact(info, "machine.kernel"), fact(info, "machine.cpus"), fact(info, "machine.numa_nodes"),
@@ -484,9 +495,8 @@ static int print_text(const struct info *info)
 static void show_progress(void *arg, uint64_t nr_events)
 {
 	const struct info *info = arg;
-	char count[HUMAN_MAX];
 
-	message_progress("%s: %s events", info->path, human_count(count, nr_events));
+	message_progress_events(info->path, "reading", nr_events, tape_reader_events_told(info->tape));
 }
 
 static int run_info(struct info *info)

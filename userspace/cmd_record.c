@@ -372,6 +372,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "a recorder cannot record itself");
 	if (ra.session.live && !live_view_possible(&why))
 		return command_usage_error(cmd, "--live wants a terminal: %s", why);
+	if (ra.session.live && ra.session.argv && isatty(STDOUT_FILENO))
+		return command_usage_error(cmd, "--live takes the terminal that CMD would print on: send its output to a file (>FILE)");
 	err = session_run(&ra.session, &res);
 	if (err) {
 		message_error("record: %s", res.error[0] ? res.error : strerror(-err));

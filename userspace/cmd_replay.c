@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd_report.h"
 #include "command.h"
 #include "executor/executor.h"
 #include "message.h"
+#include "out_file.h"
 #include "replay/plan_cache.h"
 #include "replay/replay.h"
 #include "report/replay_table.h"
@@ -25,6 +27,9 @@ struct replay_args {
 	struct replay_opts replay;
 	struct executor executor;
 	bool json, csv, force, keep_plan;
+	const char *out_path; /* NULL: none */
+	bool out_html;
+	FILE *out;
 	uint64_t *at_ns;
 	struct tested *tested;
 	size_t nr_tested;
@@ -32,7 +37,7 @@ struct replay_args {
 
 /* ---- options ---- */
 
-enum { OPT_ALLOC = 'a', OPT_JSON = 'j', OPT_FORCE = 'f', OPT_OTHER = 256 };
+enum { OPT_ALLOC = 'a', OPT_JSON = 'j', OPT_FORCE = 'f', OPT_OUT = 'o', OPT_OTHER = 256 };
 
 static const struct command_option options[] = {
 	{ "alloc", OPT_ALLOC, "NAME|PATH[,KEY=VALUE...]",
@@ -67,7 +72,10 @@ static const struct command_option options[] = {
 	{ "csv", 0, NULL, "Print results as comma separated values, a line an allocator." },
 	EXECUTOR_OPTION_ROWS,
 	{ "json", OPT_JSON, NULL, "Print results as JSON." },
-	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free." },
+	{ "out", OPT_OUT, "FILE",
+	  "Write results to FILE too: JSON if its name ends in .json; if in .html, the report of the tape with the\n"
+	  "allocators side by side in it." },
+	{ "force", OPT_FORCE, NULL, "Play a tape that needs more memory than is free; overwrite FILE." },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -203,6 +211,17 @@ static bool set_option(struct replay_args *args, int index, const char *value)
 	}
 }
 
+static int take_out(struct replay_args *args, const struct command *cmd, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	args->out_path = path;
+	args->out_html = dot && !strcmp(dot, ".html");
+	if (args->out_html || (dot && !strcmp(dot, ".json")))
+		return EXIT_DONE;
+	return command_usage_error(cmd, "-o %s: its name tells the format, .html or .json", path);
+}
+
 /* EXIT_DONE to go on, or the status to end with; COMMAND_HELP when help was shown. */
 static int parse_args(const struct command *cmd, struct replay_args *args, int argc, char **argv)
 {
@@ -219,6 +238,8 @@ static int parse_args(const struct command *cmd, struct replay_args *args, int a
 			status = executor_take(&args->executor, cmd, opt, walk.value);
 		else if (opt == OPT_FORCE)
 			args->force = true;
+		else if (opt == OPT_OUT)
+			status = take_out(args, cmd, walk.value);
 		else if (opt == OPT_ALLOC)
 			status = add_tested(args, walk.value);
 		else if (!set_option(args, opt - OPT_OTHER, walk.value))
@@ -237,12 +258,8 @@ static int parse_args(const struct command *cmd, struct replay_args *args, int a
 
 static void show_planning(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-	char a[HUMAN_MAX], b[HUMAN_MAX];
 	(void)arg;
-	if (all)
-		message_progress("%s: %s of %s events", what, human_count(a, done), human_count(b, all));
-	else
-		message_progress("%s: %s events", what, human_count(a, done));
+	message_progress_events("", what, done, all);
 }
 
 static void show_run(void *arg, const char *allocator, const char *what, uint32_t done, uint32_t all)
@@ -323,22 +340,35 @@ static int explain_plan_error(const struct replay_args *args, const struct tape_
 	return EXIT_FAILED;
 }
 
+/* To the file, behind what is printed. */
+static int write_out(const struct replay_args *args, char *json)
+{
+	if (args->out_html)
+		return report_page_write(args->path, args->out, args->out_path, json);
+	if (fprintf(args->out, "%s\n", json) > 0 && !fflush(args->out))
+		return EXIT_DONE;
+	message_error("%s: cannot write: %s", args->out_path, strerror(errno));
+	return EXIT_FAILED;
+}
+
+/* 0, -ENOMEM, or an exit status that is none. */
 static int print_report(const struct replay_args *args, const struct replay_report *report)
 {
-	if (args->csv) {
-		replay_csv(report, stdout);
-		return 0;
-	}
-	if (!args->json) {
-		replay_table_print(report, stdout);
-		return 0;
-	}
-	char *text = replay_json(report);
-	if (!text)
+	char *json = args->json || args->out ? replay_json(report) : NULL;
+	int status = EXIT_DONE;
+
+	if (!json && (args->json || args->out))
 		return -ENOMEM;
-	puts(text);
-	free(text);
-	return 0;
+	if (args->csv)
+		replay_csv(report, stdout);
+	else if (args->json)
+		puts(json);
+	else
+		replay_table_print(report, stdout);
+	if (args->out)
+		status = write_out(args, json);
+	free(json);
+	return status;
 }
 
 static void show_outputs(const struct replay_result *results, size_t nr)
@@ -380,7 +410,7 @@ static int replay_plan(struct replay_args *args, struct tape_reader *r, const st
 		err = print_report(args, &report);
 		show_outputs(results, args->nr_tested);
 	}
-	if (err)
+	if (err < 0)
 		message_error("replay of %s: %s", args->path, *args->executor.why ? args->executor.why : strerror(-err));
 	for (size_t i = 0; i < args->nr_tested && results; i++) {
 		failed |= results[i].error.kind != NULL;
@@ -452,6 +482,38 @@ static int replay_tape(struct replay_args *args)
 	return status;
 }
 
+static void tell_next(const struct replay_args *args)
+{
+	if (args->out_html)
+		message_info("next: open %s in a browser", args->out_path);
+	else
+		message_info("next: heaptape report %s --replay %s -o report.html", args->path, args->out_path);
+}
+
+/* Opened before the work, so that a name that cannot be is told at once; half of one is left nowhere. */
+static int replay_to_file(struct replay_args *args)
+{
+	int fd, status;
+
+	if (args->out_html && !report_page_is_there(args->out_path))
+		return EXIT_FAILED;
+	fd = out_file_open(args->out_path, args->path, args->force);
+	args->out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!args->out)
+		return EXIT_FAILED;
+	status = replay_tape(args);
+	bool is_written = ftell(args->out) > 0;
+	if (fclose(args->out)) {
+		message_error("%s: cannot write: %s", args->out_path, strerror(errno));
+		status = EXIT_FAILED;
+	}
+	if (!is_written)
+		unlink(args->out_path);
+	else if (status == EXIT_DONE)
+		tell_next(args);
+	return status;
+}
+
 static int run(const struct command *cmd, int argc, char **argv)
 {
 	char player[PATH_MAX + 64];
@@ -465,7 +527,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 	if (status == EXIT_DONE && !args.nr_tested)
 		status = add_installed(&args);
 	if (status == EXIT_DONE)
-		status = replay_tape(&args);
+		status = args.out_path ? replay_to_file(&args) : replay_tape(&args);
 	for (size_t i = 0; i < args.nr_tested; i++)
 		tested_free(&args.tested[i]);
 	free(args.tested);
@@ -475,7 +537,7 @@ static int run(const struct command *cmd, int argc, char **argv)
 
 const struct command cmd_replay = {
 	.name = "replay",
-	.synopsis = "FILE [--alloc NAME|PATH[,KEY=VALUE...]]... [OPTIONS]",
+	.synopsis = "FILE [--alloc NAME|PATH[,KEY=VALUE...]]... [-o FILE.html|FILE.json] [OPTIONS]",
 	.summary = "play a tape back against allocators and compare them",
 	.description =
 		"Compiles the tape into a plan and executes it in a small process of its own for each allocator: one thread\n"

@@ -127,6 +127,37 @@ void message_progress(const char *fmt, ...)
 		return;
 }
 
+#define RATE_AFTER_NS 500000000ull /* a rate of less time says nothing */
+
+void message_progress_events(const char *name, const char *what, uint64_t done, uint64_t all)
+{
+	static char at_hand[256];
+	static uint64_t began_ns, before;
+	char key[256], d[HUMAN_MAX], a[HUMAN_MAX], r[HUMAN_MAX], l[HUMAN_MAX], of[HUMAN_MAX + 8] = "", rate_text[128] = "";
+	struct timespec ts;
+	uint64_t now_ns, took_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	snprintf(key, sizeof(key), "%s%s%s", name, *name ? ": " : "", what);
+	/* Another piece of work begins, or the same one anew. */
+	if (strcmp(key, at_hand) != 0 || done < before) {
+		snprintf(at_hand, sizeof(at_hand), "%s", key);
+		began_ns = now_ns;
+	}
+	before = done;
+	took_ns = now_ns - began_ns;
+	if (all)
+		snprintf(of, sizeof(of), " of %s", human_count(a, all > done ? all : done));
+	if (took_ns > RATE_AFTER_NS && done) {
+		double rate = (double)done * 1e9 / (double)took_ns;
+
+		snprintf(rate_text, sizeof(rate_text), ", %s/s%s%s", human_count(r, (uint64_t)rate), all > done ? ", left: " : "",
+			 all > done ? human_ns(l, (uint64_t)((double)(all - done) / rate * 1e9)) : "");
+	}
+	message_progress("%s%s%s%s events%s", key, *key ? ", " : "", human_count(d, done), of, rate_text);
+}
+
 bool message_wants_colour(int fd)
 {
 	const char *no_color = getenv("NO_COLOR");

@@ -22,6 +22,8 @@ void message_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* One line that is rewritten in place, on a terminal only; NULL ends it. Call as often as you like: at most 10 a second are drawn. */
 void message_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for events of a tape, with their rate and, where it is known how many there are (all, else 0), the time that is left. */
+void message_progress_events(const char *name, const char *what, uint64_t done, uint64_t all);
 /* From true on lines are kept, and shown at false: the terminal is taken. No progress is shown. */
 void message_hold(bool hold);
 

@@ -81,9 +81,7 @@ killed_in_pause() {
 
 need_root "what lived before a recording" || exit 0
 attach "glibc, quiet" "" $((BLOCKS / 4)) quiet && truth "glibc, $THREADS threads asleep: what lived at attach" && told
-# Ten million blocks take seconds to read: 2 of 9,959,053 were too many once, none was missing.
-[ "$BLOCKS" -gt 2000000 ] && LARGE="--tolerate 1"
-attach "glibc under churn" "" "$BLOCKS" churn && truth "glibc, $THREADS threads churning: what lived at attach" ${LARGE:-}
+attach "glibc under churn" "" "$BLOCKS" churn && truth "glibc, $THREADS threads churning: what lived at attach"
 attach "glibc, stopped" "" $((BLOCKS / 4)) churn --baseline pause && truth "glibc, stopped for it: what lived at attach"
 others() { # NAME OPTIONS-OF-COMPARE...
 	local lib

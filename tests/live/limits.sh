@@ -139,6 +139,53 @@ assert d['events']['total'] > 10000 and d['lost']['total'] == 0 and d['other']['
 	if [ "$mode" = 600 ]; then pass "a tape is its owner's alone"; else fail "a tape is its owner's alone" "mode $mode"; fi
 }
 
+# row NAME CAPS PID STATUS PATTERN ARGS...: what a set of capabilities gives for a process, and what is said of what it does not
+# give; "" as a pattern: nothing may be said to be missing.
+row() {
+	local name=$1 caps=$2 pid=$3 want=$4 pattern=$5 status
+	shift 5
+	with "$caps"
+	"${WITH[@]}" env HEAPTAPE_CACHE=off "$TMP/bin/heaptape" record -p "$pid" -o "$TMP/rights/row.tape" -f --duration 200ms --plans simple "$@" \
+		>"$TMP/out" 2>"$TMP/err" </dev/null
+	status=$?
+	if [ $status != "$want" ] || { [ -z "$pattern" ] && grep warning "$TMP/err" | grep -qv "no tracefs is mounted"; } || ! grep -qE -- "$pattern" "$TMP/err"; then
+		fail "$name" "status $status (wanted $want): $(head -c 600 "$TMP/err")"
+	elif [ $status = 0 ] && ! "$HEAPTAPE" info --json "$TMP/rights/row.tape" | grep -qE '"malloc":[[:space:]]*[0-9]{3}'; then
+		fail "$name" "no calls on the tape"
+	else
+		pass "$name"
+	fi
+}
+
+# Capabilities by number: bpf 39, perfmon 38, sys_ptrace 19, dac_read_search 2, checkpoint_restore 40, sys_admin 21.
+rights_rows() {
+	local other own replaced
+	setpriv --reuid 12345 --regid 12345 --clear-groups "$LIVE/churn" 60 2 >/dev/null &
+	other=$!
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$LIVE/churn" 60 2 >/dev/null &
+	own=$!
+	mkdir -p "$TMP/libc"
+	cp -L "$(ldd "$LIVE/churn" | sed -n 's/.*libc.so.6 => \([^ ]*\) .*/\1/p')" "$TMP/libc/libc.so.6"
+	LD_LIBRARY_PATH=$TMP/libc setpriv --reuid 12345 --regid 12345 --clear-groups "$LIVE/churn" 60 2 >/dev/null &
+	replaced=$!
+	PIDS+=("$other" "$own" "$replaced")
+	sleep 0.3
+	kill -0 $other 2>/dev/null || { skip "sets of capabilities" "another user cannot run the test program"; return; }
+	cp "$TMP/libc/libc.so.6" "$TMP/libc/new" && mv "$TMP/libc/new" "$TMP/libc/libc.so.6"
+
+	row "perfmon alone" cap_38 $other 1 "no right to record.*CAP_BPF"
+	row "bpf and perfmon, another's process" cap_39,cap_38 $other 1 "no allocator found.*CAP_SYS_PTRACE"
+	row "bpf and perfmon, one's own process" cap_39,cap_38 $own 0 "madvise are not recorded"
+	row "bpf, perfmon and ptrace" cap_39,cap_38,cap_19 $other 0 "cannot be read back.*CAP_DAC_READ_SEARCH"
+	row "the same and dac_read_search: all but map_files" cap_39,cap_38,cap_19,cap_2 $other 0 ""
+	row "the same on a library that was replaced" cap_39,cap_38,cap_19,cap_2 $replaced 1 "no allocator found.*libc.so.6.*CAP_CHECKPOINT_RESTORE"
+	row "and checkpoint_restore, on the same" $MORE $replaced 0 ""
+	row "perf events without sys_admin" $MORE $other 1 "perf-event uprobe needs CAP_SYS_ADMIN" --backend perf
+	row "perf events, sys_admin and ptrace" cap_21,cap_19 $other 0 "CAP_DAC_READ_SEARCH" --backend perf
+	row "and dac_read_search, on a library that was replaced" cap_21,cap_19,cap_2 $replaced 0 "" --backend perf
+	end_target $other $own $replaced
+}
+
 bystander() {
 	local by
 	"$LIVE/churn" 20 1 >/dev/null &
@@ -234,10 +281,11 @@ privacy() {
 	fi
 }
 
-need_root "bad files" "bad targets" "rights" "bystander" "estimate" "max cost" "privacy" || exit 0
+need_root "bad files" "bad targets" "rights" "sets of capabilities" "bystander" "estimate" "max cost" "privacy" || exit 0
 bad_files
 bad_targets
 rights
+rights_rows
 bystander
 estimate
 max_cost

@@ -233,6 +233,149 @@ static void check_times(const struct analysis *a)
 	}
 }
 
+/* ---- moments ---- */
+
+static void check_moment_stack(const struct analysis *a, const struct analysis_moment *m, const struct moment_stack *s)
+{
+	struct moment_stack want = { .stack = s->stack };
+
+	for (unsigned i = 0; i < nr_pieces; i++) {
+		const struct piece *p = &pieces[i];
+		bool brief = p->end_ns <= m->ns && !p->was_resized && in_window(a, p->end_ns) && p->end_ns - p->born_ns < ANALYSIS_SOON_NS;
+
+		if (p->stack != s->stack)
+			continue;
+		want.live += lives_at(p, m->ns);
+		want.live_nbytes += lives_at(p, m->ns) ? p->size : 0;
+		want.births += p->born_ns <= m->ns && in_window(a, p->born_ns);
+		want.soon += brief;
+		want.soon_nbytes += brief ? p->size : 0;
+	}
+	CHECK_EQ(s->live, want.live);
+	CHECK_EQ(s->live_nbytes, want.live_nbytes);
+	CHECK_EQ(s->births, want.births);
+	CHECK_EQ(s->soon, want.soon);
+	CHECK_EQ(s->soon_nbytes, want.soon_nbytes);
+}
+
+/* What of the object lies in the cell. */
+static uint64_t overlap(const struct piece *p, const struct moment_cell *c, uint64_t nbytes)
+{
+	uint64_t from = p->addr > c->start ? p->addr : c->start;
+	uint64_t to = p->addr + p->size < c->start + nbytes ? p->addr + p->size : c->start + nbytes;
+
+	return from < to ? to - from : 0;
+}
+
+static void check_cell(const struct analysis_moment *m, const struct moment_cell *c)
+{
+	struct moment_cell want = { .oldest_ns = UINT64_MAX };
+	uint64_t most = 0, of_first = 0;
+
+	for (uint32_t stack = 1; stack <= STACKS; stack++) {
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i < nr_pieces; i++) {
+			const struct piece *p = &pieces[i];
+			uint64_t here = lives_at(p, m->ns) && p->stack == stack ? overlap(p, c, m->cell_nbytes) : 0;
+
+			sum += here;
+			want.live_nbytes += here;
+			want.live += here != 0;
+			want.oldest_ns = here && p->born_ns < want.oldest_ns ? p->born_ns : want.oldest_ns;
+			want.youngest_ns = here && p->born_ns > want.youngest_ns ? p->born_ns : want.youngest_ns;
+		}
+		most = sum > most ? sum : most;
+		of_first = stack == c->stacks[0].stack ? sum : of_first;
+	}
+	for (uint64_t page = (c->start - HEAP) / PAGE; page < (c->start + m->cell_nbytes - HEAP) / PAGE && page < SLOTS * SLOT_NBYTES / PAGE; page++)
+		want.resident += touched_ns[page] <= m->ns ? PAGE : 0;
+	CHECK_EQ(c->live_nbytes, want.live_nbytes);
+	CHECK_EQ(c->live, want.live);
+	CHECK_EQ(c->oldest_ns, want.oldest_ns);
+	CHECK_EQ(c->youngest_ns, want.youngest_ns);
+	CHECK_EQ(c->resident, want.resident);
+	CHECK_EQ(c->stacks[0].nbytes, most);
+	CHECK_EQ(of_first, most);
+}
+
+static void check_moment(const struct analysis *a, const struct analysis_moment *m)
+{
+	uint64_t live = 0, pinned = 0, resident = 0, in_cells = 0, by_thread = 0, by_size = 0;
+
+	for (size_t i = 0; i < m->nr_stacks; i++) {
+		CHECK(i == 0 || m->stacks[i - 1].stack < m->stacks[i].stack);
+		check_moment_stack(a, m, &m->stacks[i]);
+		live += m->stacks[i].live_nbytes;
+		pinned += m->stacks[i].pinned_nbytes;
+	}
+	for (size_t i = 0; i < m->nr_cells; i++) {
+		CHECK(i == 0 || m->cells[i - 1].start < m->cells[i].start);
+		check_cell(m, &m->cells[i]);
+		resident += m->cells[i].resident;
+		in_cells += m->cells[i].live_nbytes;
+	}
+	for (size_t i = 0; i < m->nr_threads; i++)
+		by_thread += m->threads[i];
+	for (size_t i = 0; i < m->nr_sizes; i++)
+		by_size += m->sizes[i].live_nbytes;
+	CHECK_EQ(live, m->live_nbytes);
+	CHECK_EQ(in_cells, live);
+	CHECK_EQ(by_thread, live);
+	CHECK_EQ(by_size, live);
+	CHECK_EQ(resident, m->split.resident);
+	CHECK(pinned + m->shared_nbytes <= m->split.resident);
+	if (m->ns == a->at_ns) { /* what was looked at then by another function */
+		CHECK_EQ(m->live_nbytes, a->live_nbytes);
+		CHECK_EQ(m->shared_nbytes, a->shared_nbytes);
+		for (size_t i = 0; i < a->nr_stacks; i++)
+			pinned -= a->stacks[i].pinned_nbytes;
+		CHECK_EQ(pinned, 0);
+	}
+}
+
+static void check_moments(const struct analysis *a)
+{
+	bool at = false;
+
+	CHECK(a->nr_moments >= 7 && a->nr_moments <= 9);
+	for (size_t i = 0; i < a->nr_moments; i++) {
+		CHECK(i == 0 || a->moments[i - 1].ns < a->moments[i].ns);
+		check_moment(a, &a->moments[i]);
+		at |= a->moments[i].ns == a->at_ns;
+	}
+	CHECK(at);
+}
+
+/* More of the address space than cells of a page cover: they get larger, and lose nothing. */
+static void test_wide_heap(const char *path)
+{
+	enum { OBJECTS = 3 * MOMENT_CELLS };
+	struct tape_writer_opts opts = { .overwrite = true, .time_unit_ns = 1 };
+	struct analysis_opts want = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .nr_moments = 2 };
+	const struct analysis_moment *m;
+	struct tape_writer *w;
+	struct tape_reader *r;
+	struct analysis a;
+	uint64_t sum = 0;
+
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	for (uint64_t i = 0; i < OBJECTS; i++)
+		CHECK_EQ(tape_writer_add(w, &(struct tape_event){ .kind = TAPE_MALLOC, .ns = i, .tid = 1, .addr = HEAP + i * 70000, .size = 100 }), 0);
+	CHECK_EQ(tape_writer_add(w, &(struct tape_event){ .kind = TAPE_MALLOC, .ns = OBJECTS, .tid = 1, .addr = 1ull << 46, .size = 1ull << 40 }), 0);
+	CHECK_EQ(tape_writer_close(w), 0);
+	CHECK_EQ(tape_reader_open(path, NULL, &r), 0);
+	CHECK_EQ(analysis_read(r, &want, &a), 0);
+	m = &a.moments[a.nr_moments - 1];
+	for (size_t i = 0; i < m->nr_cells; i++)
+		sum += m->cells[i].live_nbytes;
+	CHECK(m->nr_cells <= MOMENT_CELLS && m->nr_cells > MOMENT_CELLS / 4);
+	CHECK_EQ(m->cell_nbytes & (m->cell_nbytes - 1), 0);
+	CHECK_EQ(sum, OBJECTS * 100ull + (1ull << 40));
+	analysis_free(&a);
+	tape_reader_close(r);
+}
+
 static void check_tape(const char *path, const struct analysis_opts *opts)
 {
 	struct tape_reader *r;
@@ -246,6 +389,7 @@ static void check_tape(const char *path, const struct analysis_opts *opts)
 	check_pinned(&a);
 	check_pairs(&a);
 	check_times(&a);
+	check_moments(&a);
 	for (size_t i = 0; i < a.nr_sizes; i++) {
 		CHECK(i == 0 || a.sizes[i - 1].to < a.sizes[i].from);
 		live += a.sizes[i].live_nbytes;
@@ -272,7 +416,7 @@ int main(void)
 
 	snprintf(path, sizeof(path), "/tmp/heaptape-analysis-%d.tape", (int)getpid());
 	for (int round = 0; round < ROUNDS; round++) {
-		struct analysis_opts opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .peak = round % 3 == 1 };
+		struct analysis_opts opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .peak = round % 3 == 1, .nr_moments = 7 };
 
 		make_tape(path);
 		if (round % 3 == 2) {
@@ -282,6 +426,7 @@ int main(void)
 		}
 		check_tape(path, &opts);
 	}
+	test_wide_heap(path);
 	unlink(path);
 	test_edges();
 	return check_done();

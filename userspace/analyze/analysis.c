@@ -365,10 +365,27 @@ static int reach(struct pass *p, uint64_t ns)
 		err = pass_look_half(p);
 	if (!err && !p->looked && ns > a->at_ns)
 		err = pass_look(p);
+	while (!err && p->moment < a->nr_moments && ns > a->moments[p->moment].ns)
+		err = pass_moment(p);
 	return err;
 }
 
 /* ---- passes ---- */
+
+/* What the events behind this one will look at, of nr in the block. */
+static void prefetch(const struct heap *heap, const struct pages *pages, const struct tape_event *evs, long i, long nr)
+{
+	if (i + HEAP_FAR < nr) {
+		heap_prefetch_far(heap, &evs[i + HEAP_FAR]);
+		if (pages)
+			pages_prefetch_far(pages, evs[i + HEAP_FAR].addr);
+	}
+	if (i + HEAP_NEAR < nr) {
+		heap_prefetch_near(heap, &evs[i + HEAP_NEAR]);
+		if (pages)
+			pages_prefetch_near(pages, evs[i + HEAP_NEAR].addr);
+	}
+}
 
 /* Its span, its peak, and what kinds of events there are. */
 static int first_pass(struct pass *p)
@@ -383,6 +400,7 @@ static int first_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			prefetch(heap, NULL, evs, i, nr);
 			err = heap_apply(heap, &evs[i], NULL);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
 			write_faults += evs[i].kind == TAPE_FAULT && evs[i].flags & TAPE_WRITE;
@@ -425,6 +443,36 @@ static int make_points(struct analysis *a, unsigned nr)
 	return 0;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct analysis_moment *x = a, *y = b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+/* Spread evenly from from_ns to to_ns; the peak and at_ns, which people ask for, among them. */
+static int make_moments(struct analysis *a, unsigned nr)
+{
+	uint64_t span = a->to_ns - a->from_ns;
+	size_t kept = 0;
+
+	if (!nr)
+		return 0;
+	a->moments = calloc(nr + 2, sizeof(*a->moments));
+	if (!a->moments)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		a->moments[i].ns = a->from_ns + (nr == 1 ? span : (uint64_t)((unsigned __int128)span * i / (nr - 1)));
+	a->moments[nr].ns = a->at_ns;
+	a->moments[nr + 1].ns = a->peak_ns >= a->from_ns && a->peak_ns <= a->to_ns ? a->peak_ns : a->at_ns;
+	qsort(a->moments, nr + 2, sizeof(*a->moments), by_time);
+	for (size_t i = 0; i < nr + 2; i++)
+		if (!kept || a->moments[i].ns != a->moments[kept - 1].ns)
+			a->moments[kept++].ns = a->moments[i].ns;
+	a->nr_moments = kept;
+	return 0;
+}
+
 /* The time asked for, within what the tape has. */
 static void choose_times(struct pass *p)
 {
@@ -448,6 +496,7 @@ static int second_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			prefetch(p->heap, p->pages, evs, i, nr);
 			if (!(evs[i].flags & TAPE_KEPT))
 				err = reach(p, evs[i].ns);
 			if (!err)
@@ -467,6 +516,8 @@ static int second_pass(struct pass *p)
 		err = pass_look_half(p);
 	if (!err && !p->looked)
 		err = pass_look(p);
+	while (!err && p->moment < a->nr_moments)
+		err = pass_moment(p);
 	return err ? err : pass_regions_end(p);
 }
 
@@ -487,7 +538,7 @@ static void finish(struct pass *p)
 	a->sizes = p->sizes;
 	p->sizes = NULL;
 	for (size_t i = 0; i < ANALYSIS_SIZE_CLASSES; i++)
-		if (a->sizes[i].births || a->sizes[i].live)
+		if (a->sizes[i].births || a->sizes[i].live || a->sizes[i].peak_live_nbytes)
 			a->sizes[a->nr_sizes++] = a->sizes[i];
 }
 
@@ -515,8 +566,10 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 		err = p.pages ? make_points(a, opts->nr_points ? opts->nr_points : ANALYSIS_POINTS) : -ENOMEM;
 	if (!err) {
 		choose_times(&p);
-		err = second_pass(&p);
+		err = make_moments(a, opts->nr_moments);
 	}
+	if (!err)
+		err = second_pass(&p);
 	if (!err)
 		finish(&p);
 	heap_free(p.heap);
@@ -536,5 +589,12 @@ void analysis_free(struct analysis *a)
 	free(a->threads);
 	free(a->pairs);
 	free(a->sizes);
+	for (size_t i = 0; i < a->nr_moments; i++) {
+		free(a->moments[i].stacks);
+		free(a->moments[i].threads);
+		free(a->moments[i].sizes);
+		free(a->moments[i].cells);
+	}
+	free(a->moments);
 	*a = (struct analysis){ 0 };
 }

@@ -2,9 +2,10 @@
 /*
  * analysis.h - what a tape says about its target's heap: over time, by call stack, by thread, by size.
  *
- * Streams: two passes over the tape (the first finds its end and its peak), memory by live objects, stacks and threads. Calls
- * that failed, sub-allocations and events outside [from_ns, to_ns] are in no sum; objects born before from_ns count as live
- * all the same. A resize is a birth of its new size and no death: the object lives on. One thread at a time.
+ * Streams: two passes over the tape (the first finds its end and its peak), memory by live objects, stacks and threads, and for
+ * each of opts.nr_moments 60 bytes a stack and 200 KiB of map. Calls that failed, sub-allocations and events outside
+ * [from_ns, to_ns] are in no sum; objects born before from_ns count as live all the same. A resize is a birth of its new size
+ * and no death: the object lives on. One thread at a time.
  */
 #ifndef HEAPTAPE_ANALYSIS_H
 #define HEAPTAPE_ANALYSIS_H
@@ -30,6 +31,7 @@ struct analysis_opts {
 	uint64_t from_ns, to_ns; /* UINT64_MAX: to the end */
 	uint64_t at_ns;          /* the moment whose live set is told beside the peak's; UINT64_MAX: the end */
 	bool peak;               /* at_ns is the moment with most live bytes */
+	unsigned nr_moments;     /* that are looked at closely, spread evenly, beside the peak and at_ns; 0: none */
 	unsigned nr_points;      /* of the time line; 0: ANALYSIS_POINTS */
 	void (*progress)(void *arg, const char *what, uint64_t nr_events);
 	void *progress_arg;
@@ -62,6 +64,47 @@ struct analysis_stack {
 	uint64_t groups, grouped, grouped_nbytes; /* runs in which its objects died together, and these */
 	uint64_t grouped_added_nbytes;    /* what a general heap adds to them: headers, rounding */
 	uint32_t lives[ANALYSIS_LIFE_BUCKETS];
+};
+
+/* What a moment needs of a stack: what it holds then, and what it has done since from_ns. */
+struct moment_stack {
+	uint32_t stack;
+	uint64_t live, live_nbytes, pinned_nbytes;
+	uint64_t births, born_nbytes, soon, soon_nbytes;
+};
+
+/* A run of pages, MOMENT_CELLS of them at most, on which something is resident or lives. */
+enum { MOMENT_CELLS = 2048, MOMENT_CELL_STACKS = 3 };
+struct moment_cell {
+	uint64_t start;
+	uint64_t resident, live_nbytes; /* bytes */
+	uint64_t live;                  /* objects that begin, or go on, here */
+	uint64_t oldest_ns, youngest_ns; /* births of these */
+	struct {
+		uint32_t stack;
+		uint64_t nbytes;
+	} stacks[MOMENT_CELL_STACKS]; /* that hold most of it; nbytes 0: no more */
+};
+
+struct moment_size {
+	uint64_t from; /* of the size class */
+	uint64_t live, live_nbytes;
+};
+
+/* A moment looked at closely: its live set by stack, thread, size and address. Memory: 60 bytes a stack. */
+struct analysis_moment {
+	uint64_t ns;
+	uint64_t live, live_nbytes, rss_anon, shared_nbytes;
+	struct pages_split split;
+	struct moment_stack *stacks; /* that had allocated by then, by number */
+	size_t nr_stacks;
+	uint64_t *threads; /* live bytes of objects that they made, by index of a's threads */
+	size_t nr_threads;
+	struct moment_size *sizes; /* in order */
+	size_t nr_sizes;
+	struct moment_cell *cells; /* by address */
+	size_t nr_cells;
+	uint64_t cell_nbytes; /* a power of two, as small as MOMENT_CELLS allow */
 };
 
 struct analysis_thread {
@@ -114,6 +157,8 @@ struct analysis {
 	size_t nr_pairs;
 	struct analysis_size *sizes; /* those that occurred, by size */
 	size_t nr_sizes;
+	struct analysis_moment *moments; /* in order of time */
+	size_t nr_moments;
 	uint64_t shared_nbytes; /* resident pages on which objects of several stacks live, at at_ns */
 };
 

@@ -26,7 +26,20 @@ struct pass {
 	struct analysis_point now;   /* counts since the last point */
 	struct region_run *runs;     /* by the threads' indices */
 	size_t runs_max;
-	size_t point;
+	size_t point, moment;
+};
+
+/* A live object where it lies. */
+struct place {
+	uint64_t addr, nbytes, born_ns;
+	uint32_t stack;
+};
+
+/* A resident page of the allocator's on which something lives. */
+struct page {
+	uint64_t number, mine; /* mine: bytes of objects on it */
+	uint32_t stack;        /* of one of them */
+	bool several, any;     /* several: of other stacks too */
 };
 
 /* The stack's row, made if it is new; NULL: no memory. Valid until the next one is made; so with the others. */
@@ -38,6 +51,11 @@ struct analysis_size *pass_size(struct pass *p, uint64_t nbytes);
 int pass_look_start(struct pass *p);
 int pass_look_half(struct pass *p);
 int pass_look(struct pass *p);
+/* Objects in order of address. fn's error is handed on. */
+int pass_each_page(const struct pass *p, const struct place *list, size_t nr, int (*fn)(void *arg, const struct page *page), void *arg);
+void pass_sort_places(struct place *list, size_t nr);
+/* analysis_moment.c: the next of a->moments, as it is now. 0 or -ENOMEM. */
+int pass_moment(struct pass *p);
 
 /* regions.c: of the thread with this index, in the order of its calls; at the end the runs that still go on. 0 or -ENOMEM. */
 int pass_region_birth(struct pass *p, size_t thread);

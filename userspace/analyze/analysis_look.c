@@ -41,11 +41,6 @@ int pass_look_half(struct pass *p)
 
 /* ---- pages that hang on one stack ---- */
 
-struct place {
-	uint64_t addr, nbytes;
-	uint32_t stack;
-};
-
 struct places {
 	struct pass *pass;
 	struct place *list;
@@ -82,24 +77,46 @@ static int add_live(void *arg, const struct heap_object *obj)
 	size->live++;
 	size->live_nbytes += obj->size;
 	if (obj->size && obj->addr + obj->size > obj->addr)
-		places->list[places->nr++] = (struct place){ obj->addr, obj->size, obj->stack };
+		places->list[places->nr++] = (struct place){ obj->addr, obj->size, obj->born_ns, obj->stack };
 	return 0;
 }
 
-/* The page that is being put together, in address order. */
-struct page {
-	uint64_t number, mine; /* mine: bytes of the stack's objects on it */
-	uint32_t stack;
-	bool several, any;
-};
-
-static int end_page(struct pass *p, struct page *page)
+/* The page that was put together, if it is memory at all. */
+static int end_page(const struct pass *p, const struct page *page, int (*fn)(void *arg, const struct page *page), void *arg)
 {
-	struct analysis_stack *s;
 	uint32_t live;
 
-	if (!page->any || !pages_look(p->pages, page->number * PAGE, &live))
-		return 0;
+	return page->any && pages_look(p->pages, page->number * PAGE, &live) ? fn(arg, page) : 0;
+}
+
+int pass_each_page(const struct pass *p, const struct place *list, size_t nr, int (*fn)(void *arg, const struct page *page), void *arg)
+{
+	struct page page = { 0 };
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		const struct place *o = &list[i];
+
+		for (uint64_t at = o->addr; at < o->addr + o->nbytes && !err;) {
+			uint64_t stop = (at | (PAGE - 1)) + 1, end = o->addr + o->nbytes < stop ? o->addr + o->nbytes : stop;
+
+			if (!page.any || page.number != at / PAGE) {
+				err = end_page(p, &page, fn, arg);
+				page = (struct page){ .number = at / PAGE, .stack = o->stack, .any = true };
+			}
+			page.several |= page.stack != o->stack;
+			page.mine += end - at;
+			at = end;
+		}
+	}
+	return err ? err : end_page(p, &page, fn, arg);
+}
+
+static int add_page(void *arg, const struct page *page)
+{
+	struct pass *p = arg;
+	struct analysis_stack *s;
+
 	if (page->several) {
 		p->a->shared_nbytes += PAGE;
 		return 0;
@@ -112,35 +129,9 @@ static int end_page(struct pass *p, struct page *page)
 	return 0;
 }
 
-static int add_to_page(struct pass *p, struct page *page, uint64_t number, uint32_t stack, uint64_t nbytes)
+void pass_sort_places(struct place *list, size_t nr)
 {
-	int err = 0;
-
-	if (!page->any || page->number != number) {
-		err = end_page(p, page);
-		*page = (struct page){ .number = number, .stack = stack, .any = true };
-	}
-	page->several |= page->stack != stack;
-	page->mine += nbytes;
-	return err;
-}
-
-static int find_pinned(struct pass *p, const struct places *places)
-{
-	struct page page = { 0 };
-	int err = 0;
-
-	for (size_t i = 0; i < places->nr && !err; i++) {
-		const struct place *o = &places->list[i];
-
-		for (uint64_t at = o->addr; at < o->addr + o->nbytes && !err;) {
-			uint64_t stop = (at | (PAGE - 1)) + 1, end = o->addr + o->nbytes < stop ? o->addr + o->nbytes : stop;
-
-			err = add_to_page(p, &page, at / PAGE, o->stack, end - at);
-			at = end;
-		}
-	}
-	return err ? err : end_page(p, &page);
+	qsort(list, nr, sizeof(*list), by_address);
 }
 
 int pass_look(struct pass *p)
@@ -160,8 +151,8 @@ int pass_look(struct pass *p)
 		return -ENOMEM;
 	err = heap_each(p->heap, add_live, &places);
 	if (!err && a->has_pages) {
-		qsort(places.list, places.nr, sizeof(*places.list), by_address);
-		err = find_pinned(p, &places);
+		pass_sort_places(places.list, places.nr);
+		err = pass_each_page(p, places.list, places.nr, add_page, p);
 	}
 	free(places.list);
 	return err;

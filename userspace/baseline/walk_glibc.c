@@ -144,6 +144,18 @@ static bool is_fence(const struct pass *p, uint64_t nbytes)
 	return !p->is_main && nbytes <= FENCE_NBYTES && p->limit - p->at <= FENCES_NBYTES;
 }
 
+/*
+ * What was left of the top of a full heap and is too small to be freed: it looks used, and nobody has it (sysmalloc: fences of
+ * 16 and 0 bytes stand behind all else, behind this only that of 0).
+ */
+static bool is_remnant(const struct pass *p, uint64_t nbytes)
+{
+	uint64_t next[2];
+
+	return !p->is_main && nbytes == CHUNK_LEAST && p->limit - p->at == CHUNK_LEAST + FENCE_NBYTES &&
+	       memory_read(p->w->pid, p->at + nbytes, next, sizeof(next)) == sizeof(next) && !chunk_nbytes(next[1]);
+}
+
 static bool is_possible(const struct pass *p, uint64_t head)
 {
 	uint64_t nbytes = chunk_nbytes(head);
@@ -173,7 +185,7 @@ static int take_chunk(struct pass *p)
 
 	if (p->prev && !(head & CHUNK_PREV_INUSE))
 		prev_is_free(p);
-	if (p->at == arena_top(p->arena) || is_fence(p, nbytes)) {
+	if (p->at == arena_top(p->arena) || is_fence(p, nbytes) || is_remnant(p, nbytes)) {
 		p->arena->nbytes += p->at + (p->at == arena_top(p->arena) ? nbytes : 0) - p->start;
 		return 0;
 	}

@@ -12,8 +12,6 @@
 #include "bpf/record.skel.h"
 #include "record/calibrate.h"
 
-#define BREAKPOINT_BYTE 0xcc /* int3 */
-
 struct attach {
 	struct kernel *kernel;
 	pid_t pid;
@@ -23,6 +21,10 @@ struct attach {
 	uint16_t nr_funcs;
 	struct bpf_link **links;
 	unsigned nr_links, links_room;
+	struct {
+		unsigned nr_sites, nr_links;
+		uint16_t nr_funcs;
+	} before; /* the last allocator */
 };
 
 /* The sites of one allocator that one program serves. */
@@ -198,13 +200,24 @@ static int link_batch(struct attach *at, const char *path, const struct batch *b
 						     link_perf(at, path, batch, is_return);
 }
 
+/* The numbers of the sites are free again: none of them was ever reached. */
+void attach_withdraw(struct attach *at)
+{
+	while (at->nr_links > at->before.nr_links)
+		bpf_link__destroy(at->links[--at->nr_links]);
+	at->nr_sites = at->before.nr_sites;
+	at->nr_funcs = at->before.nr_funcs;
+}
+
 int attach_allocator(struct attach *at, const struct allocator *a, uint8_t obj)
 {
 	struct batch *entries = calloc(1, sizeof(*entries)), *returns = calloc(1, sizeof(*returns));
-	unsigned links_before = at->nr_links;
 	char path[64];
 	int err;
 
+	at->before.nr_sites = at->nr_sites;
+	at->before.nr_links = at->nr_links;
+	at->before.nr_funcs = at->nr_funcs;
 	err = entries && returns ? describe_object(at, a, obj) : -ENOMEM;
 	for (unsigned i = 0; i < a->nr_plans && !err; i++) {
 		const struct plan *plan = &a->plans[i];
@@ -221,8 +234,8 @@ int attach_allocator(struct attach *at, const struct allocator *a, uint8_t obj)
 		err = link_batch(at, path, returns, true);
 	if (!err)
 		err = link_batch(at, path, entries, false);
-	while (err && at->nr_links > links_before)
-		bpf_link__destroy(at->links[--at->nr_links]);
+	if (err)
+		attach_withdraw(at);
 	free(entries);
 	free(returns);
 	return err;
@@ -243,7 +256,7 @@ int attach_check(const struct attach *at, const struct process *p, const struct 
 
 			if (err)
 				return err;
-			if (byte == BREAKPOINT_BYTE)
+			if (byte == ATTACH_BREAKPOINT)
 				continue;
 			if (!nr_missing++)
 				*missing_ret = ps;

@@ -12,6 +12,8 @@
 #include "sites/survey.h"
 #include "target/process.h"
 
+#define ATTACH_BREAKPOINT 0xcc /* int3: what a site shows when it stands */
+
 struct attach;
 
 /* What a site number means to the reader of records. */
@@ -39,6 +41,8 @@ int attach_moved(struct attach *at, const struct allocator *a, uint8_t obj);
  * in *missing_ret. -EACCES without the right to read. */
 int attach_check(const struct attach *at, const struct process *p, const struct allocator *a,
 		 const struct plan_site **missing_ret);
+/* Takes away what the last attach_allocator has put in place, if none of it stands: the file was not the one mapped. */
+void attach_withdraw(struct attach *at);
 const struct attach_site *attach_site(const struct attach *at, unsigned site_nr);
 unsigned attach_nr_sites(const struct attach *at);
 /* Detaches all sites; numbers of sites stay valid, so that records still on their way can be read. */

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "message.h"
+#include "record/attach.h"
 #include "record/counter.h"
 
 enum {
@@ -83,6 +84,20 @@ static int add_site(struct counting *c, const struct plan *plan, const struct pl
 	return 0;
 }
 
+/* The first site shows no breakpoint: what was probed is another file than the one mapped. Where memory cannot be read, nobody
+ * knows. */
+static bool stands_nowhere(const struct counting *c, const struct allocator *a)
+{
+	uint8_t byte;
+
+	for (unsigned i = 0; i < a->nr_plans; i++)
+		for (unsigned k = 0; k < a->plans[i].nr_sites; k++)
+			if (begins_call(&a->plans[i].sites[k].site))
+				return !process_read(c->process, a->plans[i].sites[k].vaddr + object_bias(a->obj), &byte, 1) &&
+				       byte != ATTACH_BREAKPOINT;
+	return false;
+}
+
 static int count_allocator(struct counting *c, const struct allocator *a)
 {
 	unsigned first = c->nr_sites;
@@ -100,6 +115,9 @@ static int count_allocator(struct counting *c, const struct allocator *a)
 	if (err)
 		return fail(c, err, "probes in %s could not be put in place: %s; see heaptape doctor", object_path(a->obj),
 			    strerror(-err));
+	if (stands_nowhere(c, a))
+		return fail(c, -ENXIO, "probes in %s do not show in pid %d: what %s leads to is not what it has mapped; record tries other ways",
+			    object_path(a->obj), c->process->pid, object_way(a->obj));
 	return 0;
 }
 

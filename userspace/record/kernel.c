@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,17 +26,33 @@
 #define MEMO_SETS 16384u  /* of HT_MEMO_WAYS, 64 bytes each: 4 MiB */
 #define MEMO_CHUNKS 512u /* 16 MiB: 65,536 memos of 32 frames */
 #define SCRATCHES_A_CPU 2 /* bpf/stack.bpf.h */
+#define FILES_MAX 262144 /* descriptors: more than threads that were ever seen in a process */
+#define VERIFIER_LINES 12
+#define FILES_SPARE 8    /* an eighth is left for all else when threads have taken theirs */
 #define INIT_PID_NS_INO 0xEFFFFFFCu /* PROC_PID_INIT_INO, the same on every kernel */
 
+/* Of what a verifier says, thousands of lines, the end tells what it does not like. */
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	char line[1024];
+	char *text, *line, *end;
+	int nr = 0;
 
-	if (message_level < 1 || level == LIBBPF_DEBUG)
+	if (message_level < 1 || level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), fmt, ap);
-	line[strcspn(line, "\n")] = '\0';
-	message_verbose("%s", line);
+	end = text + strlen(text);
+	while (end > text && end[-1] == '\n')
+		*--end = '\0';
+	for (line = end; line > text && nr < VERIFIER_LINES; line--)
+		nr += line[-1] == '\n';
+	if (nr == VERIFIER_LINES)
+		line++; /* behind the newline in front of them */
+	for (char *next = line; next; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		message_verbose("%s", line);
+	}
+	free(text);
 	return 0;
 }
 
@@ -59,6 +76,22 @@ bool kernel_has_multi(void)
 	if (link_fd >= 0)
 		close(link_fd);
 	return link_fd >= 0 || link_fd == -EBADF;
+}
+
+bool kernel_is_too_old(char *lacks, size_t lacks_nbytes)
+{
+	static const struct {
+		enum bpf_func_id helper;
+		const char *words;
+	} needed[] = { { BPF_FUNC_task_storage_get, "storage of a thread's own (5.11)" },
+		       { BPF_FUNC_get_attach_cookie, "attach cookies (5.15)" },
+		       { BPF_FUNC_loop, "bpf_loop (5.17)" } };
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, needed[i].helper, NULL) && len < lacks_nbytes)
+			len += (size_t)snprintf(lacks + len, lacks_nbytes - len, "%s%s", len ? ", " : "", needed[i].words);
+	return len;
 }
 
 static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
@@ -187,6 +220,19 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 	return 0;
 }
 
+/* Each thread's page faults take a descriptor. A command to record was forked before, and keeps its limit. */
+static void raise_file_limit(void)
+{
+	struct rlimit many = { FILES_MAX, FILES_MAX }, files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_MAX)
+		return;
+	if (files.rlim_max < FILES_MAX && !setrlimit(RLIMIT_NOFILE, &many))
+		return;
+	files.rlim_cur = files.rlim_max < FILES_MAX ? files.rlim_max : FILES_MAX;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -195,6 +241,7 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 	memset(k, 0, sizeof(*k));
 	libbpf_set_print(print_libbpf);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* needed before 5.11 only; without the right the load says so */
+	raise_file_limit();
 	*why_ret = "counting the CPUs";
 	if (nr_cpus < 1)
 		return nr_cpus;
@@ -214,6 +261,10 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 	if (!err) {
 		*why_ret = "loading the BPF programs into the kernel";
 		err = record_bpf__load(k->skel);
+		if (err == -EACCES) { /* who lacks the right is told EPERM */
+			*why_ret = "the kernel's check of the BPF programs (-v shows its words)";
+			err = -EINVAL;
+		}
 	}
 	if (!err) {
 		*why_ret = "making the ring buffers";
@@ -237,33 +288,32 @@ int kernel_watch_faults(struct kernel *k, pid_t tid)
 		.inherit = 1,
 		.inherit_thread = 1, /* threads, not child processes (5.13) */
 	};
-	struct bpf_link *link, **links;
-	int fd, err;
+	struct rlimit files;
+	int fd, *fds, err = 0;
 
 	fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	link = bpf_program__attach_perf_event(k->skel->progs.on_fault, fd);
-	if (!link) {
+	if (!getrlimit(RLIMIT_NOFILE, &files) && (rlim_t)fd >= files.rlim_cur - files.rlim_cur / FILES_SPARE)
+		err = -EMFILE;
+	/* Not by a link, which would take a second descriptor for each thread. */
+	if (!err && ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(k->skel->progs.on_fault)))
 		err = -errno;
+	fds = err ? NULL : realloc(k->fault_fds, (k->nr_fault_fds + 1) * sizeof(*fds));
+	if (!fds) {
 		close(fd);
-		return err;
+		return err ? err : -ENOMEM;
 	}
-	links = realloc(k->fault_links, (k->nr_fault_links + 1) * sizeof(struct bpf_link *));
-	if (!links) {
-		bpf_link__destroy(link);
-		return -ENOMEM;
-	}
-	k->fault_links = links;
-	k->fault_links[k->nr_fault_links++] = link;
+	k->fault_fds = fds;
+	k->fault_fds[k->nr_fault_fds++] = fd;
 	return 0;
 }
 
 void kernel_close(struct kernel *k)
 {
-	for (unsigned i = 0; i < k->nr_fault_links; i++)
-		bpf_link__destroy(k->fault_links[i]);
-	free(k->fault_links);
+	for (unsigned i = 0; i < k->nr_fault_fds; i++)
+		close(k->fault_fds[i]);
+	free(k->fault_fds);
 	record_bpf__destroy(k->skel);
 	for (unsigned i = 0; k->ring_fds && i <= k->nr_cpus; i++)
 		if (k->ring_fds[i] >= 0)

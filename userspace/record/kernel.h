@@ -40,8 +40,8 @@ struct kernel {
 	unsigned nr_cpus;
 	bool has_tracepoints; /* syscall tracepoints are attached */
 	int tracepoint_err;   /* why not, -errno */
-	struct bpf_link **fault_links;
-	unsigned nr_fault_links;
+	int *fault_fds; /* perf events, one a thread */
+	unsigned nr_fault_fds;
 	int fault_err;        /* the first thread's page faults that could not be had, -errno */
 	int oom_err;          /* why kills for lack of memory are not told from other exits, -errno; 0: they are */
 };
@@ -70,5 +70,9 @@ void kernel_stack_counters(const struct kernel *k, struct ht_stack_counters *sum
 uint64_t kernel_missed_runs(const struct kernel *k);
 /* Whether this kernel has uprobe_multi: tried, not guessed from its version. */
 bool kernel_has_multi(void);
+/* What this kernel is too old for, in words ("attach cookies (Linux 5.15), ..."), each tried; false: nothing that is known
+ * lacks. */
+bool kernel_is_too_old(char *lacks, size_t lacks_nbytes);
+#define KERNEL_OLDEST "Linux 5.17"
 
 #endif

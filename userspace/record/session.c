@@ -107,6 +107,12 @@ static size_t choose_ring(const struct session_opts *opts, unsigned nr_cpus)
 	return nbytes;
 }
 
+static const char *why_no_tracepoints(const struct session *s)
+{
+	return s->kernel.tracepoint_err == -ENOENT ? "no tracefs is mounted on /sys/kernel/tracing, and mounting it takes CAP_SYS_ADMIN" :
+						     "syscall tracepoints need CAP_DAC_READ_SEARCH";
+}
+
 static int open_kernel(struct session *s)
 {
 	struct kernel_opts ko = { .pid = s->process.pid,
@@ -120,22 +126,26 @@ static int open_kernel(struct session *s)
 				  .faults = s->opts->faults,
 				  .hold_child = !s->opts->pid };
 	const char *why = "";
+	char lacks[200];
 	int err;
 
 	err = kernel_open(&ko, &s->kernel, &why);
 	if (err == -EPERM || err == -EACCES)
 		return session_fail(s, err, "no right to record: %s needs CAP_BPF and CAP_PERFMON; run as root, or see heaptape doctor", why);
+	if (err && kernel_is_too_old(lacks, sizeof(lacks)))
+		return session_fail(s, err, "this kernel is too old to record on: for uprobe programs it has no %s; it takes " KERNEL_OLDEST
+			    " or later", lacks);
 	if (err)
 		return session_fail(s, err, "%s failed: %s; heaptape doctor says what this kernel offers", why, strerror(-err));
 	if (s->opts->mappings && !s->kernel.has_tracepoints)
-		message_warn("mmap, munmap, mremap, brk and madvise are not recorded: syscall tracepoints need "
-			     "CAP_DAC_READ_SEARCH (%s)", strerror(-s->kernel.tracepoint_err));
+		message_warn("mmap, munmap, mremap, brk and madvise are not recorded: %s (%s)", why_no_tracepoints(s),
+			     strerror(-s->kernel.tracepoint_err));
 	if (s->kernel.oom_err && s->opts->ring.nbytes)
 		message_warn("a kill for lack of memory will be told as the target's exit: its tracepoint cannot be had (%s)",
 			     strerror(-s->kernel.oom_err));
 	if (!s->opts->pid && !s->kernel.has_tracepoints)
-		return session_fail(s, s->kernel.tracepoint_err, "a command cannot be held while probes are placed: syscall tracepoints "
-			    "need CAP_DAC_READ_SEARCH (%s); start it yourself and use -p", strerror(-s->kernel.tracepoint_err));
+		return session_fail(s, s->kernel.tracepoint_err, "a command cannot be held while probes are placed: %s (%s); start it "
+			    "yourself and use -p", why_no_tracepoints(s), strerror(-s->kernel.tracepoint_err));
 	return 0;
 }
 
@@ -239,7 +249,8 @@ static void watch_faults(struct session *s)
 	if (s->kernel.fault_err)
 		message_warn("page faults are not recorded for every thread: %s (%s)", strerror(-s->kernel.fault_err),
 			     s->kernel.fault_err == -EACCES || s->kernel.fault_err == -EPERM ?
-				     "needs CAP_PERFMON, or CAP_SYS_ADMIN at perf_event_paranoid 3" : "perf events");
+				     "needs CAP_PERFMON, or CAP_SYS_ADMIN at perf_event_paranoid 3" :
+			     s->kernel.fault_err == -EMFILE ? "one for each thread; ulimit -n allows more" : "perf events");
 }
 
 static int note_thread(void *arg, pid_t tid)
@@ -473,14 +484,31 @@ static void fill_result(struct session *s)
 		s->res->tape_nbytes = (uint64_t)st.st_size;
 }
 
+/* Why there is none: a file that could not be opened may hide it. */
+static int fail_without_allocator(struct session *s)
+{
+	const struct inventory *inv = s->inventories[s->nr_inventories - 1];
+	const struct inventory_unread *u = NULL;
+
+	for (unsigned i = 0; i < inventory_nr_unread(inv); i++)
+		if (!u || strstr(inventory_unread_at(inv, i)->path, "libc"))
+			u = inventory_unread_at(inv, i);
+	if (u)
+		return session_fail(s, u->err, "no allocator found in pid %d: of its files %u cannot be opened, among them %s (%s); another's process "
+				    "takes CAP_SYS_PTRACE, replaced and deleted files CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE too",
+				    s->process.pid, inventory_nr_unread(inv), u->path, strerror(-u->err));
+	return session_fail(s, -ENOENT, "no allocator found in pid %d: nothing that it has mapped defines malloc and free by name; a static "
+			    "program that was stripped is recorded if its debug file is on this machine (/usr/lib/debug/.build-id, or "
+			    ".gnu_debuglink)", s->process.pid);
+}
+
 static int begin_live(struct session *s)
 {
 	int err = session_place_new(s);
 
-	session_warn_unread(s);
 	if (!err && !s->nr_placed)
-		err = session_fail(s, -ENOENT, "no allocator found in pid %d: nothing that it has mapped defines malloc and free "
-			   "(a stripped static program?)", s->process.pid);
+		return fail_without_allocator(s);
+	session_warn_unread(s);
 	return err;
 }
 

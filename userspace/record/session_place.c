@@ -33,7 +33,8 @@ static int explain_attach(struct session *s, const struct allocator *a, int err)
 	return session_fail(s, err, "probes in %s could not be put in place: %s", object_path(a->obj), strerror(-err));
 }
 
-/* Every site must show the kernel's breakpoint, or this allocator would be silent on the tape. */
+/* Every site must show the kernel's breakpoint, or this allocator would be silent on the tape. 1: none does, so that the file
+ * is not the one that is mapped. */
 static int check_sites(struct session *s, const struct allocator *a)
 {
 	const struct plan_site *missing;
@@ -48,11 +49,12 @@ static int check_sites(struct session *s, const struct allocator *a)
 		return session_fail(s, -ESRCH, "pid %d ended while probes were put in place", s->process.pid);
 	if (nr < 0)
 		return session_fail(s, nr, "the sites in %s cannot be read back: %s", object_path(a->obj), strerror(-nr));
-	if (nr > 0)
-		return session_fail(s, -ENXIO,
-			    "%d sites in %s show no breakpoint (the first at offset 0x%llx): the file that pid %d has mapped is "
-			    "not the one found by %s, perhaps since it was replaced",
-			    nr, object_path(a->obj), (unsigned long long)missing->offset, s->process.pid, object_way(a->obj));
+	if (nr && (unsigned)nr == allocator_nr_sites(a))
+		return 1;
+	if (nr)
+		return session_fail(s, -ENXIO, "%d of %u sites in %s show no breakpoint in pid %d (the first at offset 0x%llx): its code there "
+				    "has been written to (a debugger's breakpoint, a patch)", nr, allocator_nr_sites(a),
+				    object_path(a->obj), s->process.pid, (unsigned long long)missing->offset);
 	return 0;
 }
 
@@ -65,8 +67,8 @@ static void report_allocator(struct session *s, const struct allocator *a)
 	snprintf(r->build_id, sizeof(r->build_id), "%s", object_build_id(a->obj));
 	r->nr_sites = allocator_nr_sites(a);
 	r->nr_unrecorded = allocator_nr_unrecorded(a);
-	message_info("found %s in %s, build id %.12s: %u sites%s", r->name, r->path, *r->build_id ? r->build_id : "none",
-		     r->nr_sites, s->opts->pid && s->nr_placed == 1 ? ", first in the search order" : "");
+	message_info("found %s in %s by %s, build id %.12s: %u sites%s", r->name, r->path, object_way(a->obj),
+		     *r->build_id ? r->build_id : "none", r->nr_sites, s->opts->pid && s->nr_placed == 1 ? ", first in the search order" : "");
 	for (unsigned i = 0; i < a->nr_plans; i++)
 		if (!a->plans[i].nr_sites && !a->plans[i].skipped)
 			message_warn("%s of %s is not recorded: %s", a->plans[i].symbol, r->name, a->plans[i].why);
@@ -111,17 +113,20 @@ static void tell_check(const struct allocator *a, const struct prepare_result *p
 
 /* Plans that rest on data flow are used only if a check has borne them out. The rings must be idle for that: before the
  * recording, or while a child is held; later on, only what is remembered can be used. */
-static int make_plans(struct session *s, struct allocator *a)
+static int make_plans(struct session *s, struct allocator *a, bool late)
 {
-	bool late = s->start_ns && s->opts->pid;
 	struct prepare_opts opts = { .simple = s->opts->simple_plans, .target = &s->process, .target_runs = s->opts->pid };
 	struct ht_counters before, after;
 	struct prepare_result prepared;
 	int err;
 
+	/* Each perf event takes 45 ms to be taken away, and a check has about a hundred. */
+	if (s->kernel.backend == KERNEL_PERF && !opts.simple)
+		message_progress("checking where to probe %s, once for each build of it: some seconds on this kernel", object_path(a->obj));
 	kernel_counters(&s->kernel, &before);
 	err = prepare_plans(late ? NULL : &s->kernel, s->drain, a, &opts, &prepared);
 	kernel_counters(&s->kernel, &after);
+	message_progress(NULL);
 	if (err)
 		return session_fail(s, err, "%s: %s", object_path(a->obj), strerror(-err));
 	if (!late)
@@ -148,22 +153,73 @@ static int tell_sites(struct session *s, const struct allocator *a)
 	return err ? session_fail_tape(s, err) : 0;
 }
 
-static int place(struct session *s, struct allocator *a)
+/* What the tape says of how the file was found: none of the names in the target need lead to it any more. */
+static int write_way(struct session *s, uint8_t tape_alloc, const struct object *obj)
 {
-	struct tape_allocator on_tape = { a->name, object_path(a->obj), object_build_id(a->obj) };
+	char key[32];
+
+	snprintf(key, sizeof(key), "allocator.%u.way", tape_alloc);
+	return tape_writer_meta(s->writer, key, object_way(obj));
+}
+
+/* Another file for allocator i of the inventory: the one that was found is not what the target has mapped. */
+static int other_file(struct session *s, struct inventory *inv, unsigned i)
+{
+	struct allocator *a = inventory_get(inv, i);
+	char path[256], way[256];
+	int err;
+
+	snprintf(path, sizeof(path), "%s", object_path(a->obj));
+	snprintf(way, sizeof(way), "%s", object_way(a->obj));
+	attach_withdraw(s->attach);
+	err = inventory_other_file(inv, i, &s->process);
+	if (err == -ENOENT)
+		return session_fail(s, -ENXIO, "probes in %s never show in pid %d: no way leads to the file that it has mapped, %s was the last "
+				    "one tried; the file was changed or replaced since, and can be recorded when the process has been "
+				    "started anew", path, s->process.pid, way);
+	if (err)
+		return session_fail(s, err, "%s: %s", path, strerror(-err));
+	message_verbose("%s: what %s leads to is not what pid %d has mapped", path, way, s->process.pid);
+	return make_plans(s, inventory_get(inv, i), s->nr_placed > 0);
+}
+
+/* By every way to the file, until the probes show. */
+static int place_by_any_way(struct session *s, struct inventory *inv, unsigned i)
+{
+	int err;
+
+	do {
+		struct allocator *a = inventory_get(inv, i);
+
+		err = attach_allocator(s->attach, a, (uint8_t)s->nr_placed);
+		if (err)
+			return explain_attach(s, a, err);
+		err = check_sites(s, a);
+		if (err <= 0)
+			return err;
+		err = other_file(s, inv, i);
+	} while (!err);
+	return err;
+}
+
+static int place(struct session *s, struct inventory *inv, unsigned i)
+{
+	struct tape_allocator on_tape;
 	uint8_t obj = (uint8_t)s->nr_placed, tape_alloc;
+	struct allocator *a;
 	struct stat st;
 	int err;
 
 	if (s->nr_placed == ATTACH_REFERENCE_OBJ)
 		return session_fail(s, -E2BIG, "more than %d allocators in pid %d", ATTACH_REFERENCE_OBJ, s->process.pid);
-	err = attach_allocator(s->attach, a, obj);
-	if (err)
-		return explain_attach(s, a, err);
-	err = check_sites(s, a);
+	err = place_by_any_way(s, inv, i);
 	if (err)
 		return err;
+	a = inventory_get(inv, i);
+	on_tape = (struct tape_allocator){ a->name, object_path(a->obj), object_build_id(a->obj) };
 	err = tape_writer_allocator(s->writer, &on_tape, &tape_alloc);
+	if (!err)
+		err = write_way(s, tape_alloc, a->obj);
 	if (err)
 		return session_fail_tape(s, err);
 	err = tell_sites(s, a);
@@ -211,7 +267,7 @@ int session_place_new(struct session *s)
 	/* All checks come first: once an allocator is probed, the target's records are in the rings. */
 	for (unsigned i = nr_before; i < nr_before + nr_new && !err; i++)
 		if (!is_placed(s, inventory_get(inv, i), &obj))
-			err = make_plans(s, inventory_get(inv, i));
+			err = make_plans(s, inventory_get(inv, i), s->start_ns && s->opts->pid);
 	for (unsigned i = nr_before; i < nr_before + nr_new && !err; i++) {
 		struct allocator *a = inventory_get(inv, i);
 
@@ -219,7 +275,7 @@ int session_place_new(struct session *s)
 		if (is_placed(s, a, &obj))
 			err = attach_moved(s->attach, a, obj);
 		else
-			err = place(s, a);
+			err = place(s, inv, i);
 	}
 	return err == -ESRCH && s->start_ns ? 0 : err;
 }

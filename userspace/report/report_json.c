@@ -9,6 +9,8 @@
 #include "formats/index_map.h"
 #include "report/report.h"
 #include "json_number.h"
+#include "report/choose_stacks.h"
+#include "report/moments_json.h"
 #include "report/stack_text.h"
 
 struct json {
@@ -45,12 +47,31 @@ static void put_split(cJSON *o, const struct pages_split *s)
 	add_u64(o, "around", s->around);
 }
 
+/* Where and when it was recorded, as far as the tape says. */
+static void put_machine(cJSON *o, const struct report *r)
+{
+	static const char *const keys[] = { "machine.kernel", "machine.arch", "machine.cpus", "machine.cpus_allowed", "machine.thp",
+					    "machine.cgroup_limit", "target.pid", "target.exe", "start_unix_ns" };
+	const struct tape_allocator *alloc =
+		r->analysis->allocator == TAPE_NO_ALLOC ? NULL : tape_reader_allocator(r->tape, r->analysis->allocator);
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const char *value = tape_reader_meta(r->tape, keys[i]);
+
+		if (value)
+			cJSON_AddStringToObject(o, keys[i], naming_text(r->naming, value));
+	}
+	if (alloc)
+		cJSON_AddStringToObject(o, "allocator", naming_text(r->naming, alloc->name));
+}
+
 static void put_summary(cJSON *root, const struct report *r)
 {
 	const struct analysis *a = r->analysis;
 	const char *cmdline = tape_reader_meta(r->tape, "target.cmdline"), *exe = tape_reader_meta(r->tape, "target.exe");
 	cJSON *o = cJSON_AddObjectToObject(root, "summary");
 
+	cJSON_AddStringToObject(root, "heaptape", HEAPTAPE_VERSION);
 	cJSON_AddStringToObject(root, "tape", naming_text(r->naming, r->path));
 	cJSON_AddStringToObject(o, "program", naming_text(r->naming, cmdline && *cmdline ? cmdline : exe ? exe : ""));
 	add_u64(o, "first_ns", a->first_ns);
@@ -73,6 +94,7 @@ static void put_summary(cJSON *root, const struct report *r)
 	cJSON_AddBoolToObject(o, "from_exec", a->from_exec);
 	cJSON_AddBoolToObject(o, "has_pages", a->has_pages);
 	put_split(cJSON_AddObjectToObject(root, "split"), &a->split);
+	put_machine(cJSON_AddObjectToObject(root, "machine"), r);
 }
 
 static void put_timeline(cJSON *root, const struct analysis *a)
@@ -97,6 +119,26 @@ static void put_timeline(cJSON *root, const struct analysis *a)
 
 /* ---- stacks ---- */
 
+/* Names can be of any length. Cut between characters, not inside one. */
+static void put_name(const struct json *j, cJSON *o, const char *key, const char *text)
+{
+	size_t nbytes, max = j->r->name_max;
+	char *cut;
+
+	text = naming_text(j->r->naming, text);
+	nbytes = strlen(text);
+	if (!max || nbytes <= max) {
+		cJSON_AddStringToObject(o, key, text);
+		return;
+	}
+	while (max && ((unsigned char)text[max] & 0xc0) == 0x80)
+		max--;
+	if (asprintf(&cut, "%.*s... (%zu bytes)", (int)max, text, nbytes) < 0)
+		return;
+	cJSON_AddStringToObject(o, key, cut);
+	free(cut);
+}
+
 static int put_frame(struct json *j, cJSON *to, const struct tape_name *name, const char *module)
 {
 	uint64_t key = (uint64_t)(uintptr_t)name;
@@ -108,22 +150,25 @@ static int put_frame(struct json *j, cJSON *to, const struct tape_name *name, co
 		at = j->nr_frames++;
 		if (index_map_set(&j->frame_of, key, at))
 			return -ENOMEM;
-		cJSON_AddStringToObject(o, "function", naming_text(j->r->naming, name->function));
+		put_name(j, o, "function", name->function);
 		if (*name->file)
-			cJSON_AddStringToObject(o, "file", naming_text(j->r->naming, name->file));
+			put_name(j, o, "file", name->file);
 		if (name->line)
 			add_u64(o, "line", name->line);
-		cJSON_AddStringToObject(o, "module", naming_text(j->r->naming, module));
+		put_name(j, o, "module", module);
 	}
 	cJSON_AddItemToArray(to, cJSON_CreateNumber(at));
 	return 0;
 }
 
-static int put_frames(struct json *j, cJSON *to, uint32_t stack)
+/* `frames` of a stack, innermost first; the first `allocator_frames` of them are the allocator's own. */
+static int put_frames(struct json *j, cJSON *o, uint32_t stack)
 {
+	cJSON *to = cJSON_AddArrayToObject(o, "frames");
 	const struct tape_frame *frames;
 	bool truncated;
 	uint32_t nr = tape_reader_stack(j->r->tape, stack, &frames, &truncated);
+	uint32_t first = nr ? stack_text_first(j->r->tape, frames, nr) : 0, nr_skipped = 0;
 	int err = 0;
 
 	for (uint32_t i = 0; i < nr && !err; i++) {
@@ -135,12 +180,18 @@ static int put_frames(struct json *j, cJSON *to, uint32_t stack)
 			return -ENOMEM;
 		for (uint32_t k = 0; k < nr_names && !err; k++)
 			err = put_frame(j, to, &names[k], space ? space + 1 : "");
+		nr_skipped += i < first ? nr_names : 0;
 	}
+	add_u64(o, "allocator_frames", nr_skipped);
 	return err;
 }
 
-static int put_stack(struct json *j, cJSON *list, const struct analysis_stack *s)
+/* at: what it was at the moments, which is freed; NULL: no memory. */
+static int put_stack(struct json *j, cJSON *list, const struct analysis_stack *s, struct moment_stack *at)
 {
+	size_t nr_moments = j->r->analysis->nr_moments;
+	int err;
+
 	cJSON *o = add_row(list), *lives;
 
 	add_u64(o, "stack", s->stack);
@@ -165,44 +216,9 @@ static int put_stack(struct json *j, cJSON *list, const struct analysis_stack *s
 	lives = cJSON_AddArrayToObject(o, "lifetimes");
 	for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++)
 		cJSON_AddItemToArray(lives, cJSON_CreateNumber(s->lives[i]));
-	return put_frames(j, cJSON_AddArrayToObject(o, "frames"), s->stack);
-}
-
-static uint64_t figure(const struct analysis_stack *s, int which)
-{
-	const uint64_t figures[] = { s->live_nbytes, s->born_nbytes, s->pinned_nbytes, s->soon, s->births };
-
-	return figures[which];
-}
-
-enum { FIGURES = 5 };
-static int sorted_by;
-
-static int by_figure(const void *a, const void *b)
-{
-	const struct analysis_stack *x = *(const struct analysis_stack *const *)a, *y = *(const struct analysis_stack *const *)b;
-	uint64_t u = figure(x, sorted_by), v = figure(y, sorted_by);
-
-	return u != v ? (u < v ? 1 : -1) : (x->stack > y->stack) - (x->stack < y->stack);
-}
-
-/* The first `top` by any of the figures. chosen: by index in the analysis. */
-static int choose_stacks(const struct report *r, bool *chosen)
-{
-	const struct analysis *a = r->analysis;
-	const struct analysis_stack **order = malloc((a->nr_stacks + 1) * sizeof(*order));
-
-	if (!order)
-		return -ENOMEM;
-	for (sorted_by = 0; sorted_by < FIGURES; sorted_by++) {
-		for (size_t i = 0; i < a->nr_stacks; i++)
-			order[i] = &a->stacks[i];
-		qsort(order, a->nr_stacks, sizeof(*order), by_figure);
-		for (size_t i = 0; i < a->nr_stacks && i < r->top; i++)
-			chosen[order[i] - a->stacks] |= figure(order[i], sorted_by) != 0;
-	}
-	free(order);
-	return 0;
+	err = !at ? -ENOMEM : nr_moments ? moments_put_stack(o, at, nr_moments) : 0;
+	free(at);
+	return err ? err : put_frames(j, o, s->stack);
 }
 
 static void add_to_rest(struct analysis_stack *rest, const struct analysis_stack *s)
@@ -229,27 +245,42 @@ static void add_to_rest(struct analysis_stack *rest, const struct analysis_stack
 		rest->lives[i] += s->lives[i];
 }
 
+static int add_moments_to_rest(struct moment_stack *rest, const struct analysis *a, uint32_t stack)
+{
+	struct moment_stack *rows = a->nr_moments ? moments_of_stack(a, stack) : NULL;
+
+	if (rows)
+		moments_add(rest, rows, a->nr_moments);
+	free(rows);
+	return rows || !a->nr_moments ? 0 : -ENOMEM;
+}
+
 /* All others together are one row, so that sums stay what they are. */
 static int put_stacks(struct json *j, cJSON *root)
 {
 	const struct analysis *a = j->r->analysis;
 	cJSON *list = cJSON_AddArrayToObject(root, "stacks");
 	struct analysis_stack rest = { .stack = TAPE_NO_STACK };
+	struct moment_stack *rest_moments = calloc(a->nr_moments + 1, sizeof(*rest_moments));
 	bool *chosen = calloc(a->nr_stacks + 1, sizeof(*chosen));
 	size_t nr_rest = 0;
-	int err = chosen ? choose_stacks(j->r, chosen) : -ENOMEM;
+	int err = chosen && rest_moments ? choose_stacks(j->r, chosen) : -ENOMEM;
 
 	for (size_t i = 0; i < a->nr_stacks && !err; i++) {
 		if (chosen[i]) {
-			err = put_stack(j, list, &a->stacks[i]);
+			err = put_stack(j, list, &a->stacks[i], moments_of_stack(a, a->stacks[i].stack));
 			continue;
 		}
 		add_to_rest(&rest, &a->stacks[i]);
+		err = add_moments_to_rest(rest_moments, a, a->stacks[i].stack);
 		nr_rest++;
 	}
 	free(chosen);
 	add_u64(root, "stacks_left_out", nr_rest);
-	return err || !nr_rest ? err : put_stack(j, list, &rest);
+	if (!err && nr_rest)
+		return put_stack(j, list, &rest, rest_moments);
+	free(rest_moments);
+	return err;
 }
 
 /* ---- the rest ---- */
@@ -328,7 +359,7 @@ static void put_findings(cJSON *root, const struct report *r)
 	}
 }
 
-int report_print_json(const struct report *r, FILE *out)
+char *report_json(const struct report *r)
 {
 	cJSON *root = cJSON_CreateObject();
 	struct json j = { .r = r };
@@ -345,13 +376,24 @@ int report_print_json(const struct report *r, FILE *out)
 	if (!err) {
 		put_threads(root, r);
 		put_sizes(root, r->analysis);
-		text = cJSON_PrintUnformatted(root);
-		err = text ? 0 : -ENOMEM;
+		err = r->analysis->nr_moments ? moments_put(root, r->analysis) : 0;
 	}
-	if (text)
-		fprintf(out, "%s\n", text);
-	cJSON_free(text);
+	if (!err && r->replay_json)
+		cJSON_AddRawToObject(root, "replay", r->replay_json);
+	if (!err)
+		text = cJSON_PrintUnformatted(root);
 	cJSON_Delete(root);
 	index_map_free(&j.frame_of);
-	return err;
+	return text;
+}
+
+int report_print_json(const struct report *r, FILE *out)
+{
+	char *text = report_json(r);
+
+	if (!text)
+		return -ENOMEM;
+	fprintf(out, "%s\n", text);
+	free(text);
+	return 0;
 }

@@ -12,9 +12,7 @@
 
 static void show_progress(void *arg, uint64_t nr_events)
 {
-	char count[HUMAN_MAX];
-
-	message_progress("%s: %s events", (const char *)arg, human_count(count, nr_events));
+	message_progress_events(arg, "reading", nr_events, 0);
 }
 
 static bool is_same_file(const char *a, const char *b)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "target/linkmap.h"
 
@@ -118,6 +119,40 @@ static int look_into(struct inventory *inv, const struct process *p, const struc
 	}
 	inv->allocators[inv->nr_allocators++] = a;
 	(*nr_new)++;
+	return 0;
+}
+
+static bool is_same_file(const struct object *a, const struct object *b)
+{
+	struct stat sa, sb;
+
+	return !fstat(object_fd(a), &sa) && !fstat(object_fd(b), &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+int inventory_other_file(struct inventory *inv, unsigned i, const struct process *p)
+{
+	const struct object *wrong = inv->allocators[i]->obj;
+	struct object *last = NULL, *obj;
+	struct allocator *a = NULL;
+	int err;
+
+	do {
+		err = object_open_other(p, last ? last : wrong, &obj);
+		object_close(last);
+		last = obj;
+		if (err == -EACCES || err == -EPERM)
+			return -ENOENT;
+		if (err)
+			return err;
+		/* Two ways may lead to one file. */
+		err = is_same_file(obj, wrong) ? 0 : survey_object(obj, &a);
+	} while (!err);
+	if (err < 0) {
+		object_close(obj);
+		return err;
+	}
+	allocator_free(inv->allocators[i]);
+	inv->allocators[i] = a;
 	return 0;
 }
 

@@ -20,6 +20,9 @@ void inventory_free(struct inventory *inv);
 int inventory_update(struct inventory *inv, const struct process *p, unsigned *nr_new_ret);
 unsigned inventory_nr(const struct inventory *inv);
 struct allocator *inventory_get(const struct inventory *inv, unsigned i);
+/* Allocator i's file by the next way that leads to an allocator (object_open_other), in the place of the one before, which is
+ * freed: its file is not what is mapped. The new one has no plans yet. -ENOENT: no way is left, and nothing has changed. */
+int inventory_other_file(struct inventory *inv, unsigned i, const struct process *p);
 /* The dynamic linker's code, for telling its mappings: false if there is none. */
 bool inventory_loader(const struct inventory *inv, uint64_t *start_ret, uint64_t *end_ret);
 

@@ -10,22 +10,23 @@
 #include "sites/cost.h"
 #include "sites/flow.h"
 #include "sites/noreturn.h"
+#include "symbols/find.h"
 
 enum { FUNCTIONS_MAX = 256 }; /* the table has fewer rows, prefixed twins included */
 
-struct found {
+struct named {
 	const struct function *function;
 	char symbol[64];
 	uint64_t vaddr, nbytes;
 };
 
 struct survey {
-	struct found functions[FUNCTIONS_MAX];
+	struct named functions[FUNCTIONS_MAX];
 	unsigned nr_functions;
-	struct found enders[4]; /* functions that empty an ending thread's cache */
+	struct named enders[4]; /* functions that empty an ending thread's cache */
 	unsigned nr_enders;
 	bool has_malloc, has_free;
-	bool mimalloc, jemalloc, tcmalloc, glibc;
+	bool mimalloc, jemalloc, tcmalloc, glibc, musl;
 };
 
 /* Symbols that only one allocator has. */
@@ -36,18 +37,19 @@ static void survey_marks(struct survey *s, const char *name)
 						   !strcmp(name, "_rjem_mallctl"));
 	s->tcmalloc |= !strcmp(name, "tc_malloc") || !strcmp(name, "tc_version") || !strcmp(name, "TCMallocInternalMalloc");
 	s->glibc |= !strcmp(name, "gnu_get_libc_version") || !strcmp(name, "__libc_malloc");
+	s->musl |= !strcmp(name, "__libc_malloc_impl");
 }
 
 static int survey_symbol(void *arg, const struct object_symbol *sym)
 {
 	const struct function *f = function_find(sym->name);
 	struct survey *s = arg;
-	struct found *found = NULL;
+	struct named *found = NULL;
 
 	survey_marks(s, sym->name);
 	if ((!strcmp(sym->name, "__malloc_arena_thread_freeres") || !strcmp(sym->name, "tcache_thread_shutdown")) &&
 	    s->nr_enders < sizeof(s->enders) / sizeof(s->enders[0]))
-		s->enders[s->nr_enders++] = (struct found){ .vaddr = sym->vaddr, .nbytes = sym->nbytes };
+		s->enders[s->nr_enders++] = (struct named){ .vaddr = sym->vaddr, .nbytes = sym->nbytes };
 	if (!f)
 		return 0;
 	s->has_malloc |= function_is_malloc(f);
@@ -69,6 +71,19 @@ static int survey_symbol(void *arg, const struct object_symbol *sym)
 	return 0;
 }
 
+/* A stripped program with libc inside: the names are in its debug file, if that is on this machine. */
+static void survey_debug_file(struct survey *s, const struct object *obj)
+{
+	struct find find = { .root_fd = -1 };
+	struct found binary = find_binary(&find, object_path(obj), object_build_id(obj));
+	struct found debug = find_debug(&find, binary.elf ? &binary : NULL, object_path(obj), object_build_id(obj));
+
+	if (debug.elf)
+		object_each_function_in(obj, debug.elf, survey_symbol, s);
+	found_close(&debug);
+	found_close(&binary);
+}
+
 static void name_allocator(const struct survey *s, const struct object *obj, char *name, size_t name_nbytes)
 {
 	const char *path = object_path(obj), *base = strrchr(path, '/');
@@ -82,7 +97,7 @@ static void name_allocator(const struct survey *s, const struct object *obj, cha
 		found = "tcmalloc";
 	else if (s->jemalloc)
 		found = "jemalloc";
-	else if (strstr(base, "ld-musl") || strstr(base, "libc.musl"))
+	else if (s->musl || strstr(path, "musl")) /* a static program's own symbol; libc.so has none */
 		found = "musl";
 	else if (s->glibc)
 		found = "glibc";
@@ -91,7 +106,7 @@ static void name_allocator(const struct survey *s, const struct object *obj, cha
 
 static int by_rank(const void *a, const void *b)
 {
-	return function_rank(((const struct found *)a)->function) - function_rank(((const struct found *)b)->function);
+	return function_rank(((const struct named *)a)->function) - function_rank(((const struct named *)b)->function);
 }
 
 /* A free that is called directly from its own object is told by the return address. Candidates are only compared with
@@ -128,7 +143,7 @@ static int list_functions(struct survey *s, struct allocator *a)
 		return -ENOMEM;
 	qsort(s->functions, s->nr_functions, sizeof(s->functions[0]), by_rank);
 	for (unsigned i = 0; i < s->nr_functions; i++) {
-		const struct found *f = &s->functions[i];
+		const struct named *f = &s->functions[i];
 		struct plan *plan = &a->plans[a->nr_plans++];
 		unsigned nr;
 
@@ -186,6 +201,8 @@ int survey_object(struct object *obj, struct allocator **a_ret)
 	if (!s)
 		return -ENOMEM;
 	object_each_function(obj, survey_symbol, s);
+	if (object_is_executable(obj) && !(s->has_malloc && s->has_free) && !object_has_symbols(obj))
+		survey_debug_file(s, obj);
 	if (s->has_malloc && s->has_free) {
 		a = calloc(1, sizeof(*a));
 		if (a)

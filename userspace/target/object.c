@@ -5,18 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
-#include <inttypes.h>
 #include <libelf.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "target/extents.h"
+#include "target/mapped_file.h"
 
 #define OBJECT_NBYTES_MAX (4ll << 30) /* larger programs than any known; bounds what a hostile file makes us map */
 #define SEGMENTS_MAX 64
@@ -30,7 +28,9 @@ struct object {
 	int fd;
 	Elf *elf;
 	char *path;
-	const char *way;
+	char way[MAPPED_FILE_WAY_MAX];
+	unsigned way_nr;
+	struct map_region region; /* it was opened for; its path is this object's */
 	char build_id[2 * BUILD_ID_MAX + 1];
 	uint64_t bias;
 	bool executable;
@@ -40,70 +40,6 @@ struct object {
 	size_t image_nbytes;
 	struct extents extents;
 };
-
-/* The link in map_files names the very file that is mapped, deleted and replaced ones too. */
-static int open_map_files(const struct process *p, const struct map_region *region)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, region->start, region->end);
-	return openat(p->proc_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
-/* The path in the target's own root; links in it, absolute ones too, stay below that root. */
-static int open_in_root(const struct process *p, const struct map_region *region)
-{
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT };
-	int root_fd, fd, err;
-
-	root_fd = openat(p->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		return -1;
-	fd = (int)syscall(SYS_openat2, root_fd, region->path, &how, sizeof(how));
-	err = errno;
-	close(root_fd);
-	errno = err;
-	return fd;
-}
-
-static int open_exe(const struct process *p, const struct map_region *region)
-{
-	(void)region;
-	return openat(p->proc_fd, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
-static bool same_file(int fd, const struct map_region *region)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_dev == region->dev && st.st_ino == region->inode;
-}
-
-static int object_find_file(const struct process *p, const struct map_region *region, const char **way_ret)
-{
-	static const struct {
-		const char *name;
-		int (*open)(const struct process *p, const struct map_region *region);
-	} ways[] = { { "map_files", open_map_files }, { "root", open_in_root }, { "exe", open_exe } };
-	int err = -ENOENT;
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		int fd = ways[i].open(p, region);
-
-		if (fd < 0) {
-			if (errno == EACCES || errno == EPERM)
-				err = -errno;
-			continue;
-		}
-		/* map_files is the mapped file by construction (an overlay shows another device in maps than in stat). */
-		if (i == 0 || same_file(fd, region)) {
-			*way_ret = ways[i].name;
-			return fd;
-		}
-		close(fd);
-	}
-	return err;
-}
 
 /* A position-independent program says so in DT_FLAGS_1. An interpreter is no sign: libc.so.6 names one too. */
 static bool dynamic_says_pie(const struct object *obj, const GElf_Phdr *ph)
@@ -206,7 +142,7 @@ static int object_from_fd(int fd, const char *path, const char *way, struct obje
 		return -ENOMEM;
 	}
 	obj->fd = fd;
-	obj->way = way;
+	snprintf(obj->way, sizeof(obj->way), "%s", way);
 	obj->path = strdup(path);
 	err = obj->path ? 0 : -ENOMEM;
 	if (!err && fstat(fd, &st))
@@ -228,28 +164,43 @@ static int object_from_fd(int fd, const char *path, const char *way, struct obje
 	return 0;
 }
 
-int object_open(const struct process *p, const struct map_region *region, struct object **obj_ret)
+static int object_open_from(const struct process *p, const struct map_region *region, unsigned way, struct object **obj_ret)
 {
-	const char *way = NULL;
+	char name[MAPPED_FILE_WAY_MAX];
+	struct object *obj;
 	int fd, err;
 
 	*obj_ret = NULL;
 	if (!region->inode)
 		return -ENOENT;
-	fd = object_find_file(p, region, &way);
+	fd = mapped_file_open(p, region, &way, name);
 	if (fd < 0)
 		return fd;
-	err = object_from_fd(fd, region->path, way, obj_ret);
+	err = object_from_fd(fd, region->path, name, &obj);
 	if (err)
 		return err;
-	for (size_t i = 0; i < (*obj_ret)->nr_text; i++) {
-		const struct segment *seg = &(*obj_ret)->text[i];
+	obj->way_nr = way;
+	obj->region = *region;
+	obj->region.path = obj->path;
+	for (size_t i = 0; i < obj->nr_text; i++) {
+		const struct segment *seg = &obj->text[i];
 		uint64_t seg_page = seg->offset & ~4095ull;
 
 		if (region->offset >= seg_page && region->offset < seg->offset + seg->nbytes)
-			(*obj_ret)->bias = region->start - (seg->vaddr - seg->offset + region->offset);
+			obj->bias = region->start - (seg->vaddr - seg->offset + region->offset);
 	}
+	*obj_ret = obj;
 	return 0;
+}
+
+int object_open(const struct process *p, const struct map_region *region, struct object **obj_ret)
+{
+	return object_open_from(p, region, 0, obj_ret);
+}
+
+int object_open_other(const struct process *p, const struct object *obj, struct object **obj_ret)
+{
+	return object_open_from(p, &obj->region, obj->way_nr + 1, obj_ret);
 }
 
 int object_open_path(const char *path, struct object **obj_ret)
@@ -441,12 +392,23 @@ bool object_has_moving_stacks(const struct object *obj)
 	return false;
 }
 
+bool object_has_symbols(const struct object *obj)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+
+	while ((scn = elf_nextscn(obj->elf, scn)))
+		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_SYMTAB)
+			return true;
+	return false;
+}
+
 bool object_extent(const struct object *obj, uint64_t vaddr, uint64_t *start_ret, uint64_t *end_ret)
 {
 	return extents_find(&obj->extents, vaddr, start_ret, end_ret);
 }
 
-static int section_each_function(const struct object *obj, Elf_Scn *scn, const GElf_Shdr *shdr,
+static int section_each_function(const struct object *obj, Elf *names, Elf_Scn *scn, const GElf_Shdr *shdr,
 				 int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
@@ -459,7 +421,7 @@ static int section_each_function(const struct object *obj, Elf_Scn *scn, const G
 
 		if (!gelf_getsym(data, (int)i, &s) || s.st_shndx == SHN_UNDEF || GELF_ST_TYPE(s.st_info) != STT_FUNC)
 			continue;
-		sym.name = elf_strptr(obj->elf, shdr->sh_link, s.st_name);
+		sym.name = elf_strptr(names, shdr->sh_link, s.st_name);
 		sym.vaddr = s.st_value;
 		sym.nbytes = s.st_size;
 		if (sym.name && *sym.name && object_segment(obj, sym.vaddr))
@@ -470,17 +432,22 @@ static int section_each_function(const struct object *obj, Elf_Scn *scn, const G
 
 int object_each_function(const struct object *obj, int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
 {
+	return object_each_function_in(obj, obj->elf, fn, arg);
+}
+
+int object_each_function_in(const struct object *obj, Elf *names, int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
+{
 	static const GElf_Word types[] = { SHT_DYNSYM, SHT_SYMTAB };
 	int result = 0;
 
 	for (size_t t = 0; t < 2; t++) {
 		Elf_Scn *scn = NULL;
 
-		while (!result && (scn = elf_nextscn(obj->elf, scn))) {
+		while (!result && (scn = elf_nextscn(names, scn))) {
 			GElf_Shdr shdr;
 
 			if (gelf_getshdr(scn, &shdr) && shdr.sh_type == types[t])
-				result = section_each_function(obj, scn, &shdr, fn, arg);
+				result = section_each_function(obj, names, scn, &shdr, fn, arg);
 		}
 	}
 	return result;

@@ -22,16 +22,20 @@ struct object;
 /* Opens the file behind an executable region. -ENOENT: no file, or every way to it leads to another file;
  * -EACCES, -EPERM: rights; -ENOEXEC: not a 64-bit ELF file of this machine; -EFBIG. */
 int object_open(const struct process *p, const struct map_region *region, struct object **obj_ret);
+/* The same region's file by the next way, for one that proved not to be what is mapped. -ENOENT: no other way is left. */
+int object_open_other(const struct process *p, const struct object *obj, struct object **obj_ret);
 /* The same for a file by its path, mapped nowhere (bias 0). */
 int object_open_path(const char *path, struct object **obj_ret);
 void object_close(struct object *obj);
 
 const char *object_path(const struct object *obj);     /* as the target sees it */
-const char *object_way(const struct object *obj);      /* how it was opened: "map_files", "root", "exe" */
+const char *object_way(const struct object *obj);      /* how it was opened, in the words of mapped_file.h; else "path" */
 const char *object_build_id(const struct object *obj); /* hex, "" if none */
 int object_fd(const struct object *obj);               /* stays the object's; attach by /proc/self/fd/N */
 uint64_t object_bias(const struct object *obj);        /* address in the target = vaddr + bias */
 bool object_is_executable(const struct object *obj);   /* a program, not a shared object: ET_EXEC or PIE */
+/* Its symbols were not stripped away: it has more than what its dynamic linker needs. */
+bool object_has_symbols(const struct object *obj);
 /* Its functions may run on stacks that move (Go): a return address must not be exchanged there. */
 bool object_has_moving_stacks(const struct object *obj);
 /* Bounds of the executable segments, vaddr. */
@@ -64,5 +68,7 @@ struct object_symbol {
 };
 /* Calls fn for each defined function of .dynsym, then .symtab, until it returns non-zero, and returns that. */
 int object_each_function(const struct object *obj, int (*fn)(void *arg, const struct object_symbol *sym), void *arg);
+/* The same by the symbols of another file of this very build (its debug file). */
+int object_each_function_in(const struct object *obj, Elf *names, int (*fn)(void *arg, const struct object_symbol *sym), void *arg);
 
 #endif

@@ -50,11 +50,8 @@ const char *trial_metric_human(enum trial_metric m, double value, char *buf)
 
 static void show_planning(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-	char count[HUMAN_MAX];
-
 	(void)arg;
-	(void)all;
-	message_progress("%s: %s events", what, human_count(count, done));
+	message_progress_events("", what, done, all);
 }
 
 /* The plan that is kept beside the tape, or a new one, kept there if that can be. */
