@@ -42,12 +42,24 @@ class Workload:
                 run.send('\n')
 
 
+def free_port():
+    """One that nobody has, below those that the kernel gives to clients: thousands of connections have just been closed."""
+    while True:
+        port = 20000 + random.SystemRandom().randrange(12000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                continue
+
+
 class Run:
     """A started command: its pipes, and the folder that is its own."""
 
     def __init__(self, workload, folder, prefix, env):
         self.folder = folder
-        self.port = 20000 + random.SystemRandom().randrange(20000)
+        self.port = free_port()
         self.seed = random.Random(workload.name)
         self.master, slave = pty.openpty()
         tty.setraw(slave)
