@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 int message_level;
 
@@ -98,7 +99,6 @@ MESSAGE_FUNCTION(message_verbose, 1, "")
 void message_progress(const char *fmt, ...)
 {
 	static _Atomic uint64_t last_ns;
-	struct timespec ts;
 	uint64_t now_ns;
 	char line[256];
 	va_list ap;
@@ -111,8 +111,7 @@ void message_progress(const char *fmt, ...)
 			return;
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	now_ns = clock_monotonic_ns();
 	if (now_ns - last_ns < PROGRESS_PERIOD_NS)
 		return;
 	last_ns = now_ns;
@@ -134,11 +133,8 @@ void message_progress_events(const char *name, const char *what, uint64_t done, 
 	static char at_hand[256];
 	static uint64_t began_ns, before;
 	char key[256], d[HUMAN_MAX], a[HUMAN_MAX], r[HUMAN_MAX], l[HUMAN_MAX], of[HUMAN_MAX + 8] = "", rate_text[128] = "";
-	struct timespec ts;
-	uint64_t now_ns, took_ns;
+	uint64_t now_ns = clock_monotonic_ns(), took_ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	snprintf(key, sizeof(key), "%s%s%s", name, *name ? ": " : "", what);
 	/* Another piece of work begins, or the same one anew. */
 	if (strcmp(key, at_hand) != 0 || done < before) {

@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "message.h"
 
-#define BATCH_SLURM 64 /* runs that a cluster is asked for at once */
 #define STEP_BATCH 4   /* runs of one revision that are made at once */
 
 /* ---- revisions ---- */
@@ -140,12 +139,10 @@ static int add_run(struct bisect *b, struct revision *rev)
 	return err ? err : bisect_state_save(b);
 }
 
-/* How many runs are made at once. */
+/* How many runs are made at once; scripts' are made one after the other. */
 static size_t batch_of(const struct bisect *b)
 {
-	const struct executor *x = b->metric == TRIAL_NR ? NULL : b->executor;
-
-	return x && x->jobs > 1 ? (size_t)x->jobs : x && x->slurm ? BATCH_SLURM : 1;
+	return b->metric == TRIAL_NR ? 1 : executor_batch(b->executor);
 }
 
 /* What the runs of a batch came to, in their order. */
@@ -169,8 +166,7 @@ static int take_batch(struct bisect *b, const size_t *which, const struct run_re
 	return err;
 }
 
-/* A run each of these revisions (by index, the same one maybe several times), at once. */
-static int add_runs(struct bisect *b, const size_t *which, size_t nr)
+static int add_many(struct bisect *b, const size_t *which, size_t nr)
 {
 	struct tested *tested = calloc(nr + 1, sizeof(*tested));
 	const struct tested **list = calloc(nr + 1, sizeof(*list));
@@ -208,18 +204,24 @@ static int add_runs(struct bisect *b, const size_t *which, size_t nr)
 	return err && err != -ECANCELED ? err : bisect_state_save(b);
 }
 
+/* A run each of these revisions (by index, the same one maybe several times), at once. */
+static int add_runs(struct bisect *b, const size_t *which, size_t nr)
+{
+	return nr > 1 ? add_many(b, which, nr) : add_run(b, &b->revisions[which[0]]);
+}
+
 /* ---- the ends ---- */
 
-/* Both ends have `goal` runs; so many at once as the executor makes, good and bad in turns. */
-static int measure_ends_at_once(struct bisect *b, const size_t ends[2], size_t goal)
+/* Until both ends have `goal` runs, good and bad in turns, or one cannot be run. */
+static int add_turns(struct bisect *b, const size_t ends[2], size_t goal)
 {
 	size_t batch = batch_of(b), *which = calloc(batch, sizeof(*which)), nr = 0;
 	int err = which ? 0 : -ENOMEM;
 
 	for (size_t run = 0; run < 2 * goal && !err; run++) {
-		const struct revision *rev = &b->revisions[ends[run % 2]];
-
-		if (rev->samples.nr <= run / 2 && !rev->reason)
+		if (b->revisions[ends[0]].reason || b->revisions[ends[1]].reason)
+			break;
+		if (b->revisions[ends[run % 2]].samples.nr <= run / 2)
 			which[nr++] = ends[run % 2];
 		if (!nr || (nr < batch && run + 1 < 2 * goal))
 			continue;
@@ -230,6 +232,19 @@ static int measure_ends_at_once(struct bisect *b, const size_t ends[2], size_t g
 	return err;
 }
 
+/* An end that cannot be run ends the search. */
+static int refuse_ends(struct bisect *b, const size_t ends[2])
+{
+	for (int i = 0; i < 2; i++) {
+		const struct revision *rev = &b->revisions[ends[i]];
+
+		if (!rev->reason)
+			continue;
+		snprintf(b->why, sizeof(b->why), "the %s end, %.12s, %s", i ? "bad" : "good", rev->id, rev->reason);
+		return -ECANCELED;
+	}
+	return 0;
+}
 
 static const char *human(const struct bisect *b, double value, char *buf)
 {
@@ -250,49 +265,39 @@ static int measure_ends(struct bisect *b)
 {
 	const char *ids[2] = { b->line->good, b->line->bad };
 	enum ends ends = ENDS_ALIKE;
-	int err;
+	struct revision *good, *bad;
+	size_t at[2];
+	int err = 0;
 
-	for (size_t goal = BISECT_ENDS_RUNS; goal <= 2 * BISECT_ENDS_RUNS && ends == ENDS_ALIKE; goal *= 2) {
-		if (batch_of(b) > 1) {
-			size_t at[2];
+	for (int i = 0; i < 2; i++) {
+		const struct revision *rev = revision_of(b, ids[i]);
 
-			for (int i = 0; i < 2; i++) {
-				const struct revision *rev = revision_of(b, ids[i]);
-
-				if (!rev)
-					return -ENOMEM;
-				at[i] = (size_t)(rev - b->revisions);
-			}
-			err = measure_ends_at_once(b, at, goal);
-			if (err)
-				return err;
-		}
-		for (size_t nr = 0; nr < 2 * goal; nr++) { /* in turns */
-			struct revision *rev = revision_of(b, ids[nr % 2]);
-
-			err = !rev ? -ENOMEM : rev->reason || rev->samples.nr > nr / 2 ? 0 : add_run(b, rev);
-			if (!err && rev->reason) {
-				snprintf(b->why, sizeof(b->why), "the %s end, %.12s, %s", nr % 2 ? "bad" : "good", rev->id, rev->reason);
-				err = -ECANCELED;
-			}
-			if (err)
-				return err;
-		}
-		ends = threshold_find(&bisect_find(b, ids[0])->samples, &bisect_find(b, ids[1])->samples, &b->threshold);
+		if (!rev)
+			return -ENOMEM;
+		at[i] = (size_t)(rev - b->revisions);
 	}
-	if (ends == ENDS_NO_MEMORY)
-		return -ENOMEM;
+	good = &b->revisions[at[0]];
+	bad = &b->revisions[at[1]];
+	for (size_t goal = BISECT_ENDS_RUNS; goal <= 2 * BISECT_ENDS_RUNS && ends == ENDS_ALIKE && !err; goal *= 2) {
+		err = add_turns(b, at, goal);
+		if (!err)
+			err = refuse_ends(b, at);
+		if (!err)
+			ends = threshold_find(&good->samples, &bad->samples, &b->threshold);
+	}
+	if (err || ends == ENDS_NO_MEMORY)
+		return err ? err : -ENOMEM;
 	b->outcome = ends == ENDS_APART ? BISECT_FOUND : BISECT_ENDS_ALIKE;
-	bisect_find(b, ids[0])->side = SIDE_GOOD;
-	bisect_find(b, ids[1])->side = SIDE_BAD;
+	good->side = SIDE_GOOD;
+	bad->side = SIDE_BAD;
 	if (ends == ENDS_APART)
-		tell_ends(b, &bisect_find(b, ids[0])->samples, &bisect_find(b, ids[1])->samples);
+		tell_ends(b, &good->samples, &bad->samples);
 	return 0;
 }
 
 /* ---- the steps ---- */
 
-/* Some runs of one revision at once: a side is mostly certain after a few. */
+/* One more run, or a few at once: a side is mostly certain after them. */
 static int add_step_runs(struct bisect *b, const struct revision *rev)
 {
 	size_t which[STEP_BATCH], left = BISECT_STEP_RUNS - rev->samples.nr, nr = batch_of(b);
@@ -312,7 +317,7 @@ static int judge(struct bisect *b, struct revision *rev)
 	if (!rev->side)
 		rev->side = threshold_side(&b->threshold, &rev->samples);
 	while (!err && !rev->reason && rev->side == SIDE_UNKNOWN && rev->samples.nr < BISECT_STEP_RUNS) {
-		err = batch_of(b) > 1 ? add_step_runs(b, rev) : add_run(b, rev);
+		err = add_step_runs(b, rev);
 		rev->side = threshold_side(&b->threshold, &rev->samples);
 	}
 	if (err || rev->reason || rev->side != SIDE_UNKNOWN)

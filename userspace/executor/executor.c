@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define JOBS_MAX 4096u
+#define SLURM_BATCH 256 /* a cluster takes what it can of them */
 
 int executor_take(struct executor *x, const struct command *cmd, int option, const char *value)
 {
@@ -41,6 +42,13 @@ void executor_use(struct executor *x, struct replay_opts *opts)
 		return;
 	opts->execute = execute;
 	opts->execute_arg = x;
+}
+
+size_t executor_batch(const struct executor *x)
+{
+	if (x && x->jobs > 1)
+		return (size_t)x->jobs;
+	return x && x->slurm ? SLURM_BATCH : 1;
 }
 
 const char *executor_warning(const struct executor *x)

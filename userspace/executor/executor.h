@@ -30,6 +30,8 @@ struct executor {
 int executor_take(struct executor *x, const struct command *cmd, int option, const char *value);
 /* Makes opts use it, where it does anything but one run after the other. x must live as long as opts. */
 void executor_use(struct executor *x, struct replay_opts *opts);
+/* How many runs to ask for at once; 1 without an executor (x: NULL). */
+size_t executor_batch(const struct executor *x);
 /* What a reader of the results has to know; NULL: nothing. */
 const char *executor_warning(const struct executor *x);
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "executor/executor.h"
+#include "json_file.h"
 
 #define ORDERS_NBYTES_MAX (64u << 20)
 
@@ -49,23 +50,6 @@ int order_file_write(const char *path, const struct replay_opts *opts, const str
 	cJSON_free(text);
 	cJSON_Delete(root);
 	return err;
-}
-
-static cJSON *read_json(const char *path)
-{
-	FILE *in = fopen(path, "re");
-	struct stat st;
-	cJSON *root = NULL;
-	char *text;
-
-	if (!in)
-		return NULL;
-	text = fstat(fileno(in), &st) || st.st_size > ORDERS_NBYTES_MAX ? NULL : calloc(1, (size_t)st.st_size + 1);
-	if (text && fread(text, 1, (size_t)st.st_size, in) == (size_t)st.st_size)
-		root = cJSON_Parse(text);
-	free(text);
-	fclose(in);
-	return root;
 }
 
 static char *text_in(const cJSON *o, const char *key)
@@ -116,7 +100,7 @@ static int read_tested(const cJSON *o, struct tested *a)
 int order_file_read(const char *path, size_t index, struct replay_opts *opts, struct run_order *order, struct tested *a)
 {
 	static char what[64];
-	cJSON *root = read_json(path);
+	cJSON *root = json_file_read(path, ORDERS_NBYTES_MAX);
 	const cJSON *o = root ? cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "runs"), (int)index) : NULL;
 	char *text;
 	int err;

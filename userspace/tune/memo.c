@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "cache_dir.h"
+#include "json_file.h"
 #include "replay/tested.h"
 #include "trials/trials.h"
 
@@ -46,24 +47,6 @@ static int make_key(const char *tape, const char *alloc, uint64_t *key_ret)
 	return err;
 }
 
-static cJSON *load(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	struct stat st;
-	cJSON *o = NULL;
-	char *text;
-
-	if (!f)
-		return NULL;
-	if (!fstat(fileno(f), &st) && st.st_size < MEMO_NBYTES_MAX && (text = calloc(1, (size_t)st.st_size + 1))) {
-		if (fread(text, 1, (size_t)st.st_size, f) == (size_t)st.st_size)
-			o = cJSON_Parse(text);
-		free(text);
-	}
-	fclose(f);
-	return o;
-}
-
 struct memo *memo_open(const char *tape, const char *alloc)
 {
 	struct memo *m = calloc(1, sizeof(*m));
@@ -80,7 +63,7 @@ struct memo *memo_open(const char *tape, const char *alloc)
 		return NULL;
 	}
 	snprintf(m->path, sizeof(m->path), "%s/tune/%016" PRIx64 ".json", cache, key);
-	m->lists = load(m->path);
+	m->lists = json_file_read(m->path, MEMO_NBYTES_MAX - 1);
 	if (!cJSON_IsObject(m->lists)) { /* none yet, or not ours to understand */
 		cJSON_Delete(m->lists);
 		m->lists = cJSON_CreateObject();

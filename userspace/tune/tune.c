@@ -16,7 +16,6 @@
 
 #define PAIRS_OF 4             /* the best singles by either figure that are paired */
 #define SHORT_RUN_NS 100000000 /* a whole tape that plays faster than this is not shortened */
-#define BATCH_SLURM 256        /* runs that a cluster is asked for at once */
 #define KEPT_MIN 8             /* choices that a halving leaves */
 
 struct search {
@@ -193,19 +192,11 @@ static int run_quick(struct search *s, struct want *list, size_t nr)
 	return err;
 }
 
-/* How many are asked for at once. */
-static size_t batch_of(const struct search *s)
-{
-	const struct executor *x = s->tune->executor;
-
-	return x && x->slurm ? BATCH_SLURM : x && x->jobs > 1 ? (size_t)x->jobs : 1;
-}
-
 /* All from number `from` on that are kept, while a share of the budget lasts. */
 static int run_round(struct search *s, size_t from, double share)
 {
 	struct tune *t = s->tune;
-	size_t batch = batch_of(s), nr = 0;
+	size_t batch = executor_batch(s->tune->executor), nr = 0;
 	struct want *list = calloc(batch, sizeof(*list));
 	int err = list ? 0 : -ENOMEM;
 
@@ -332,7 +323,7 @@ static int play_part(struct search *s, struct trials *whole, unsigned part, bool
 /* These runs at once, or one after the other. */
 static int play_final_runs(struct search *s, struct want *list, size_t nr, int from, int to)
 {
-	size_t batch = batch_of(s);
+	size_t batch = executor_batch(s->tune->executor);
 	int err = 0;
 
 	for (size_t i = 0; i < nr && !err; i += batch)
