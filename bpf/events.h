@@ -101,6 +101,47 @@ struct ht_object {
 	__u64 inner_ra[HT_INNER_MAX];
 };
 
+/* ---- captures: what a probe in a language's runtime takes down, told in data; user space knows what it means ---- */
+
+enum {
+	HT_CAPTURES_MAX = 64,
+	HT_CAPTURE_WORDS = 8,
+	HT_CAPTURE_BITS = 1024, /* of a bitmap, at most */
+	HT_TALLIES_MAX = 8,
+	HT_STG_FRAMES_MAX = 24,
+};
+
+/* Where the sum of a load begins: nothing, a register (number + HT_BASE_REG), a word taken down before (index + HT_BASE_WORD). */
+enum ht_load_base { HT_BASE_NONE = 0, HT_BASE_REG = 1, HT_BASE_WORD = 32 };
+
+enum ht_load_op {
+	HT_LOAD_SUM,       /* base + add */
+	HT_LOAD_GHC_DESCR, /* the descriptor of the 4 KiB block that base points into: it stands at its megabyte's begin */
+	HT_LOAD_TALLY,     /* tally number `add` */
+};
+
+struct ht_load {
+	__u64 add;
+	__u8 base;  /* enum ht_load_base */
+	__u8 op;    /* enum ht_load_op */
+	__u8 width; /* 0: the result itself; 1, 2, 4, 8: as many bytes where it points to */
+	__u8 pad[5];
+};
+
+enum ht_capture_stack { HT_CAPTURE_NO_STACK, HT_CAPTURE_NATIVE, HT_CAPTURE_STG };
+
+struct ht_capture {
+	struct ht_load loads[HT_CAPTURE_WORDS];
+	__u64 if_mask, if_least; /* only if word if_word & if_mask is at least if_least */
+	__u32 nr;      /* loads */
+	__u8 if_word;
+	__u8 stack;    /* enum ht_capture_stack */
+	__u8 bits_at, bits_nr; /* words that hold a bitmap's address and its number of bits, plus 1; 0: none */
+	__u8 tally;    /* makes no record, but raises tally number tally - 1; 0: a record */
+	__u8 trap;     /* enum ht_trap */
+	__u8 pad[6];
+};
+
 /* ---- records ---- */
 
 enum ht_event_type {
@@ -117,6 +158,8 @@ enum ht_event_type {
 	HT_EV_FORK = 11,  /* struct ht_ev_thread: the target made a child process, sub: its pid */
 	HT_EV_STACK = 12, /* struct ht_ev_stack: a stack not seen before, ahead of the first record that names it */
 	HT_EV_FREE_AT = 13, /* struct ht_ev_free_at: HT_EV_FREE with a stack */
+	HT_EV_CAPTURE = 14, /* struct ht_ev_capture; site: its number */
+	HT_EV_CAPTURE_BITS = 15, /* struct ht_ev_capture_bits */
 };
 
 enum ht_event_flag {
@@ -158,6 +201,18 @@ struct ht_ev_free_at {
 	struct ht_ev_free f;
 	__u32 stack;
 	__u32 pad;
+};
+
+struct ht_ev_capture {
+	struct ht_ev_head h;
+	__u64 words[HT_CAPTURE_WORDS];
+	__u32 stack;
+	__u32 nr_bits;
+};
+
+struct ht_ev_capture_bits {
+	struct ht_ev_capture c;
+	__u64 bits[HT_CAPTURE_BITS / 64];
 };
 
 struct ht_ev_steer {

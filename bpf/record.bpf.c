@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* What runs in the kernel while a tape is recorded: this list, and nothing else. */
 #include "vm.bpf.h"
+#include "capture.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -9,6 +10,12 @@ SEC("uprobe.multi") int multi_entry(struct pt_regs *ctx) { return site_reached(c
 SEC("uprobe.multi") int multi_return(struct pt_regs *ctx) { return site_reached(ctx); }
 SEC("uprobe") int perf_entry(struct pt_regs *ctx) { return site_reached(ctx); }
 SEC("uretprobe") int perf_return(struct pt_regs *ctx) { return site_reached(ctx); }
+
+/* A language's runtime. */
+SEC("uprobe.multi") int multi_capture(struct pt_regs *ctx) { return capture_reached(ctx); }
+SEC("uprobe.multi") int multi_capture_return(struct pt_regs *ctx) { return capture_reached(ctx); }
+SEC("uprobe") int perf_capture(struct pt_regs *ctx) { return capture_reached(ctx); }
+SEC("uretprobe") int perf_capture_return(struct pt_regs *ctx) { return capture_reached(ctx); }
 
 /* The address space. */
 SEC("tp/syscalls/sys_enter_mmap") int mmap_enter(struct sys_enter_ctx *ctx) { return map_enter(ctx, HT_MAP_MMAP, 5); }

@@ -54,6 +54,10 @@ enum tape_kind {
 	TAPE_MARK = 49,    /* arg: enum tape_mark */
 	TAPE_COUNTER = 50, /* arg: enum tape_counter, size: what to add to it */
 	TAPE_SUSPEND = 51, /* the machine was suspended; size: for how many ns, in which the tape's clock stood still */
+	/* What a language's runtime holds between the address space and its objects; arg: string number. */
+	TAPE_SPAN = 52,      /* size bytes at addr are in use from here on; arg: what for ("block", "large", "pinned" ...) */
+	TAPE_SPAN_FREE = 53, /* size bytes at addr, of one span or a part of it, are not any more; arg as at its birth, or 0 */
+	TAPE_FIGURE = 54,    /* the runtime's own count of something: size is its value, arg its name ("ghc.live_blocks") */
 };
 
 enum tape_flag {
@@ -65,6 +69,7 @@ enum tape_flag {
 	TAPE_KEPT = 32,        /* given by the reader, in front of all other events: an object, or another fact, of the keyframe with which the
 	                          tape starts, as the event of its birth (ns, tid, stack: of then), in no order of time */
 	TAPE_WRITE = 16,       /* TAPE_FAULT: by a write */
+	TAPE_COLLECTED = 16,   /* TAPE_FREE: no call of the program's; its runtime took the object back, with others (a sweep, a span's end) */
 	TAPE_BY_SHIFT = 6,     /* bits 6-7: enum tape_by of TAPE_MMAP .. TAPE_MADVISE */
 };
 
@@ -106,6 +111,8 @@ struct tape_event {
 bool tape_kind_is_call(unsigned kind);
 /* True for TAPE_MALLOC .. TAPE_NEW (a birth or a resize). */
 bool tape_kind_is_alloc(unsigned kind);
+/* True for the kinds whose arg is a string number. */
+bool tape_kind_has_string(unsigned kind);
 /* "malloc", "mmap" ...; NULL for a value that no version knows. Static storage. */
 const char *tape_kind_name(unsigned kind);
 const char *tape_loss_name(unsigned loss);

@@ -32,6 +32,9 @@ static const char *const kind_names[] = {
 	[TAPE_MARK] = "mark",
 	[TAPE_COUNTER] = "counter",
 	[TAPE_SUSPEND] = "suspend",
+	[TAPE_SPAN] = "span",
+	[TAPE_SPAN_FREE] = "span_free",
+	[TAPE_FIGURE] = "figure",
 };
 
 static const char *const loss_names[] = {
@@ -63,6 +66,12 @@ bool tape_kind_is_call(unsigned kind)
 bool tape_kind_is_alloc(unsigned kind)
 {
 	return kind >= TAPE_MALLOC && kind <= TAPE_NEW;
+}
+
+bool tape_kind_has_string(unsigned kind)
+{
+	return kind == TAPE_THREAD_START || kind == TAPE_THREAD_NAME || kind == TAPE_EXEC || kind == TAPE_STEER ||
+	       (kind >= TAPE_SPAN && kind <= TAPE_FIGURE);
 }
 
 const char *tape_kind_name(unsigned kind)

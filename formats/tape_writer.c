@@ -296,15 +296,8 @@ static int use_dict(struct tape_writer *w, const struct tape_event *ev)
 {
 	int err = ev->stack ? dict_writer_use_stack(w->dict, ev->stack) : 0;
 
-	switch (ev->kind) {
-	case TAPE_THREAD_START:
-	case TAPE_THREAD_NAME:
-	case TAPE_EXEC:
-	case TAPE_STEER:
-		err = err ? err : dict_writer_use_string(w->dict, ev->arg);
-		break;
-	default: break;
-	}
+	if (!err && tape_kind_has_string(ev->kind))
+		err = dict_writer_use_string(w->dict, ev->arg);
 	return err || w->segment == 0 ? err : dict_added(w, 0); /* only a later segment uses what it has not just defined */
 }
 

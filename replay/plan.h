@@ -46,6 +46,7 @@ struct plan_facts {
 	uint64_t nr_found, found_nbytes; /* of these, such as lived before the recording: sizes are those reserved, ages unknown */
 	uint64_t nr_births, nr_deaths; /* that the player will execute, implied frees included */
 	uint64_t nr_failed, nr_sub, nr_nested;
+	uint64_t nr_runtime;       /* objects of a language's runtime, left out */
 	uint64_t nr_unknown_frees; /* left out */
 	uint64_t nr_unknown_reallocs; /* played as malloc */
 	uint64_t nr_implied_frees; /* added */

@@ -286,6 +286,8 @@ void builder_call(struct builder *b, const struct tape_event *ev)
 		take_back(b, th, ev);
 	} else if (ev->flags & TAPE_SUB) {
 		b->facts->nr_sub++;
+	} else if (ev->alloc != TAPE_NO_ALLOC && ev->alloc == b->survey.runtime_alloc) {
+		b->facts->nr_runtime += tape_kind_is_alloc(ev->kind);
 	} else if (!tape_kind_is_alloc(ev->kind)) {
 		plan_free_call(b, th, ev);
 	} else if (is_own_call(b)) {

@@ -57,6 +57,11 @@ static int warn_content(const struct plan *plan, struct text_list *to)
 				     "calls suggest; their ages, and the holes between them, are not known",
 				     f->nr_found, (double)f->found_nbytes / (1 << 20),
 				     f->peak_nbytes ? 100.0 * (double)f->found_nbytes / (double)f->peak_nbytes : 0.0);
+	if (f->nr_runtime)
+		err |= text_list_add(to,
+				     "%" PRIu64 " objects that the runtime of the program's language made are left out: no allocator takes its "
+				     "place (heaptape rerun runs the program under other settings of it)",
+				     f->nr_runtime);
 	if (f->nr_execs)
 		err |= text_list_add(to,
 				     "the target replaced its program %" PRIu64 " times (exec); replayed is what "

@@ -297,6 +297,7 @@ static void add_plan(cJSON *to, const struct plan *plan)
 	add_u64(o, "failed", f->nr_failed);
 	add_u64(o, "sub_allocations", f->nr_sub);
 	add_u64(o, "nested", f->nr_nested);
+	add_u64(o, "runtime_objects", f->nr_runtime);
 	add_u64(o, "unknown_frees", f->nr_unknown_frees);
 	add_u64(o, "unknown_reallocs", f->nr_unknown_reallocs);
 	add_u64(o, "implied_frees", f->nr_implied_frees);

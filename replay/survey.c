@@ -41,6 +41,7 @@ struct pass {
 	bool begun; /* behind the keyframe */
 	uint32_t last_tid;
 	uint64_t weak_size;
+	bool alloc_seen[256];
 };
 
 static bool is_dtv_size(uint64_t size)
@@ -144,12 +145,26 @@ static void note_exec(struct pass *p, const struct tape_event *ev, uint64_t ordi
 	p->nr_open = 0;
 }
 
+/* A runtime's objects are no allocator's: its collector frees them, and none of those that are tested could take its place. */
+static bool is_runtimes(struct pass *p, uint8_t alloc)
+{
+	if (alloc != TAPE_NO_ALLOC && !p->alloc_seen[alloc]) {
+		const char *runtime = tape_reader_meta(p->r, "runtime");
+		const struct tape_allocator *a = tape_reader_allocator(p->r, alloc);
+
+		p->alloc_seen[alloc] = true;
+		if (runtime && a && !strcmp(a->name, runtime))
+			p->s->runtime_alloc = alloc;
+	}
+	return alloc != TAPE_NO_ALLOC && alloc == p->s->runtime_alloc;
+}
+
 static void note_call(struct pass *p, const struct tape_event *ev, uint64_t ordinal)
 {
 	struct survey *s = p->s;
 	age_candidates(p, ev->tid);
 	p->has_stacks |= ev->stack != TAPE_NO_STACK;
-	if (ev->flags & (TAPE_FAILED | TAPE_SUB))
+	if (ev->flags & (TAPE_FAILED | TAPE_SUB) || is_runtimes(p, ev->alloc))
 		return;
 	s->nr_calls++;
 	s->nr_by_alloc[ev->alloc]++;
@@ -235,7 +250,7 @@ static int sort_own_calls(struct survey *s)
 
 int survey_run(struct tape_reader *r, struct survey *s, void (*progress)(void *arg, uint64_t nr_events), void *arg)
 {
-	*s = (struct survey){ 0 };
+	*s = (struct survey){ .runtime_alloc = TAPE_NO_ALLOC };
 	struct pass *p = calloc(1, sizeof(*p));
 	if (!p || index_map_init(&s->tids)) {
 		free(p);

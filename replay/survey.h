@@ -37,6 +37,7 @@ struct survey {
 	uint64_t nr_lost, lost_from_ns, lost_to_ns;
 	uint64_t nr_nested;
 	uint64_t nr_by_alloc[256];
+	uint8_t runtime_alloc; /* number under which a language's runtime made objects, TAPE_NO_ALLOC: none did. They are not replayed */
 	uint32_t nr_cpus_seen; /* highest CPU + 1 */
 	/* Births of threads whose calloc was found, in order of `start`. */
 	struct survey_birth *births;

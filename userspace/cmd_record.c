@@ -14,6 +14,7 @@
 #include "record/live_view.h"
 #include "record/session.h"
 #include "report/cost_lines.h"
+#include "runtime/runtime.h"
 
 static const struct command_option options[] = {
 	{ "pid", 'p', "PID", "the process to record, all its threads; nothing in it is stopped or changed" },
@@ -49,6 +50,10 @@ static const struct command_option options[] = {
 	{ "max-cost", 0, "N%", "what recording may take of the target's CPU time, from 1% to 99%: beyond it frees lose their stacks, then\n"
 				 "those of the busiest sites are thinned, then it ends; each step is told, and on the tape" },
 	{ "live", 0, NULL, "show on the terminal, once a second, what lives and is called: rates, losses, the call stacks that hold most" },
+	{ "runtime", 0, "auto|ghc|none", "of a program whose language has a runtime with a heap of its own: record what that holds, too (auto:\n"
+					 "where the program is of a known kind; ghc: Haskell)" },
+	{ "levels", 0, "LIST", "of a runtime: os (its own counts only, cheap), pages (what it holds its objects in), objects; separated by\n"
+			       "commas (default os,pages,objects)" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
 	/* Options without a letter are numbered by their rows: this one stands last, and has one. */
 	{ "embed-symbols", 'E', NULL, "write the names of functions, files and lines onto the tape at the end, so that its call\n"
@@ -56,7 +61,7 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_RUNTIME, OPT_LEVELS, OPT_JSON };
 
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
@@ -156,6 +161,33 @@ static int parse_max_cost(const struct command *cmd, const char *value, double *
 	return 0;
 }
 
+static int parse_runtime(const struct command *cmd, const char *value, const char **name_ret)
+{
+	*name_ret = value;
+	if (!strcmp(value, "auto") || !strcmp(value, "none") || runtime_find(NULL, value))
+		return 0;
+	return command_usage_error(cmd, "--runtime is auto, ghc or none, not '%s'", value);
+}
+
+static int parse_levels(const struct command *cmd, const char *value, unsigned *levels_ret)
+{
+	static const char *const names[] = { "os", "pages", "objects" };
+	const char *at = value;
+
+	*levels_ret = RUNTIME_OS;
+	do {
+		size_t nbytes = strcspn(at, ","), i = 0;
+
+		while (i < 3 && (strlen(names[i]) != nbytes || strncmp(at, names[i], nbytes) != 0))
+			i++;
+		if (i == 3)
+			return command_usage_error(cmd, "--levels lists os, pages and objects, not '%s'", value);
+		*levels_ret |= 1u << i;
+		at += nbytes;
+	} while (*at++);
+	return 0;
+}
+
 static int parse_resolution(const struct command *cmd, const char *value, uint64_t *unit_ret)
 {
 	if (strcmp(value, "us") != 0 && strcmp(value, "ns") != 0)
@@ -222,6 +254,8 @@ static int take_option(const struct command *cmd, int option, const char *value,
 		break;
 	case OPT_MAX_COST: err = parse_max_cost(cmd, value, &so->max_cost); break;
 	case OPT_LIVE: so->live = true; break;
+	case OPT_RUNTIME: err = parse_runtime(cmd, value, &so->runtime); break;
+	case OPT_LEVELS: err = parse_levels(cmd, value, &so->levels); break;
 	case OPT_JSON: args->json = true; break;
 	}
 	return err;
@@ -347,7 +381,8 @@ static void print_summary(const struct session_opts *so, const struct session_re
 static int run(const struct command *cmd, int argc, char **argv)
 {
 	struct record_args ra = { .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
-					       .stacks = HT_STACKS_EH, .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
+					       .stacks = HT_STACKS_EH, .levels = RUNTIME_OS | RUNTIME_PAGES | RUNTIME_OBJECTS,
+					       .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
 	const char *why;

@@ -14,6 +14,7 @@
 #include "message.h"
 #include "out_file.h"
 #include "report/report.h"
+#include "report/stack_text.h"
 #include "tape_open.h"
 
 #define TOP_SCREEN 5
@@ -54,6 +55,20 @@ static const char *thread_name(void *arg, const struct analysis_thread *t)
 
 	which ^= 1;
 	return report_thread_name(arg, t, bufs[which], sizeof(bufs[which]));
+}
+
+/* The function that called what allocates, and where: the runtime's own entry counts as a part of the allocator. */
+static uint64_t place(void *arg, uint32_t stack)
+{
+	const struct tape_frame *frames;
+	bool truncated;
+	uint32_t nr = tape_reader_stack(arg, stack, &frames, &truncated), at;
+
+	if (!nr)
+		return 0;
+	at = stack_text_first(arg, frames, nr);
+	at += at + 1 < nr && frames[at].module == frames[0].module;
+	return (uint64_t)frames[at].module << 48 ^ frames[at].offset;
 }
 
 static const char *allocator_of(const struct tape_reader *r, const struct analysis *a)
@@ -116,7 +131,7 @@ static int print(struct report_args *x, const struct analysis *a, FILE *out)
 {
 	struct find find = find_options_for(&x->find, x->tape);
 	struct finding list[FINDINGS_MAX];
-	struct finding_facts facts = { .allocator = allocator_of(x->tape, a), .thread_name = thread_name, .arg = x->tape,
+	struct finding_facts facts = { .allocator = allocator_of(x->tape, a), .thread_name = thread_name, .place = place, .arg = x->tape,
 				       .nr_cpus = tape_reader_meta_u64(x->tape, "machine.cpus", 0) };
 	struct naming *naming = naming_new(x->tape, &find);
 	struct report r = { .path = x->path, .tape = x->tape, .naming = naming, .analysis = a, .findings = list,

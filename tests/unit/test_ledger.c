@@ -175,7 +175,7 @@ static void event_print(FILE *out, const struct tape_reader *reader, const struc
 		fprintf(out, " %" PRIx64 "+%" PRIu64, ev->addr, ev->size);
 	if (ev->old)
 		fprintf(out, " old=%" PRIx64, ev->old);
-	if (ev->kind == TAPE_THREAD_START || ev->kind == TAPE_THREAD_NAME || ev->kind == TAPE_EXEC || ev->kind == TAPE_STEER)
+	if (tape_kind_has_string(ev->kind))
 		fprintf(out, " %s", tape_reader_string(reader, (uint32_t)ev->arg));
 	else if (ev->arg)
 		fprintf(out, " %s=%" PRIu64, tape_kind_is_call(ev->kind) ? "align" : "arg", ev->arg);

@@ -200,7 +200,7 @@ static int count_death(struct pass *p, const struct heap_object *dead, const str
 	t->deaths++;
 	s->deaths++;
 	s->lives[life_bucket(life)]++;
-	if (pass_region_death(p, (size_t)(t - p->a->threads), dead, ev->ns))
+	if (!(ev->flags & TAPE_COLLECTED) && pass_region_death(p, (size_t)(t - p->a->threads), dead, ev->ns))
 		return -ENOMEM;
 	s = pass_stack(p, dead->stack); /* the list may have moved */
 	if (life < ANALYSIS_SOON_NS) {
@@ -237,6 +237,7 @@ static int change_heap(struct pass *p, const struct tape_event *ev)
 	if (err)
 		return err;
 	if (c.died) {
+		levels_death(&p->a->levels, &c.dead, ev->flags & TAPE_COLLECTED);
 		pages_death(p->pages, c.dead.addr, c.dead.size);
 		follow_size(p, c.dead.size, false, ev->ns);
 		/* A resize that keeps the object is no death. */
@@ -244,6 +245,7 @@ static int change_heap(struct pass *p, const struct tape_event *ev)
 			err = count_death(p, &c.dead, ev);
 	}
 	if (c.implied) {
+		levels_death(&p->a->levels, &c.ended, false);
 		pages_death(p->pages, c.ended.addr, c.ended.size);
 		follow_size(p, c.ended.size, false, ev->ns);
 		err = err ? err : count_death(p, &c.ended, ev);
@@ -251,6 +253,7 @@ static int change_heap(struct pass *p, const struct tape_event *ev)
 	p->a->unknown_frees += c.unknown;
 	if (c.born && heap_find(p->heap, ev->addr, &born)) {
 		err = err ? err : pages_birth(p->pages, born.addr, born.size);
+		levels_birth(&p->a->levels, &born);
 		follow_size(p, born.size, true, ev->ns);
 	}
 	return err;
@@ -330,6 +333,9 @@ static int take_event(struct pass *p, const struct tape_event *ev)
 
 		return err ? err : pages_event(p->pages, ev);
 	}
+	case TAPE_SPAN:
+	case TAPE_SPAN_FREE:
+	case TAPE_FIGURE: return levels_take(&p->a->levels, ev);
 	default: return pages_event(p->pages, ev);
 	}
 }
@@ -569,7 +575,10 @@ int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struc
 		err = make_moments(a, opts->nr_moments);
 	}
 	if (!err)
+		err = levels_begin(&a->levels, r);
+	if (!err)
 		err = second_pass(&p);
+	levels_end(&a->levels);
 	if (!err)
 		finish(&p);
 	heap_free(p.heap);
@@ -596,5 +605,6 @@ void analysis_free(struct analysis *a)
 		free(a->moments[i].cells);
 	}
 	free(a->moments);
+	levels_free(&a->levels);
 	*a = (struct analysis){ 0 };
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyze/levels.h"
 #include "formats/pages.h"
 #include "formats/tape.h"
 
@@ -160,6 +161,7 @@ struct analysis {
 	struct analysis_moment *moments; /* in order of time */
 	size_t nr_moments;
 	uint64_t shared_nbytes; /* resident pages on which objects of several stacks live, at at_ns */
+	struct levels levels;   /* of a language's runtime */
 };
 
 /* Reads the tape. 0, -ENOMEM, or the reader's error (tape_reader_error tells more). analysis_free in any case. */

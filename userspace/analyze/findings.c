@@ -3,7 +3,7 @@
  * One function a rule. Thresholds are shares of what the heap holds, with a floor below which nobody would act.
  * Where a rule comes from a published case, that stands with it; the figures of the cases are in examples/.
  */
-#include "analyze/findings.h"
+#include "analyze/findings_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,17 +12,7 @@
 
 #include "message.h"
 
-#define FLOOR_NBYTES (4ull << 20) /* less is not worth a sentence */
-
-struct rules {
-	const struct analysis *a;
-	const struct finding_facts *facts;
-	struct finding *list;
-	size_t nr;
-	uint64_t heap_nbytes; /* what shares are taken of: resident, or live where residency is not known */
-};
-
-static struct finding *add(struct rules *r, const char *rule, uint64_t nbytes, const char *advice)
+struct finding *findings_add(struct rules *r, const char *rule, uint64_t nbytes, const char *advice)
 {
 	struct finding *f;
 
@@ -38,11 +28,6 @@ static bool is_large(const struct rules *r, uint64_t nbytes, unsigned percent)
 	return nbytes >= FLOOR_NBYTES && nbytes >= r->heap_nbytes / 100 * percent;
 }
 
-static double percent_of(uint64_t part, uint64_t all)
-{
-	return all ? 100.0 * (double)part / (double)all : 0;
-}
-
 static const char *thread_text(const struct rules *r, uint32_t index, char *buf, size_t nbytes)
 {
 	const struct analysis_thread *t = &r->a->threads[index];
@@ -56,7 +41,7 @@ static const char *thread_text(const struct rules *r, uint32_t index, char *buf,
 }
 
 /* The stacks with most of something, into the finding. */
-static void name_stacks(const struct rules *r, struct finding *f, uint64_t (*value)(const struct analysis_stack *s))
+void findings_name_stacks(const struct rules *r, struct finding *f, uint64_t (*value)(const struct analysis_stack *s))
 {
 	uint64_t best[FINDING_STACKS] = { 0 };
 
@@ -94,12 +79,12 @@ static void rule_losses(struct rules *r)
 
 	if (!a->lost)
 		return;
-	f = add(r, "losses", UINT64_MAX,
+	f = findings_add(r, "losses", UINT64_MAX,
 		"Record again with a larger --buffer, or without stacks (--stacks none), where the program is this fast.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%.2g %% of the calls were lost in recording: every figure below is that unsure",
-		 percent_of(a->lost, calls));
+		 findings_percent(a->lost, calls));
 	snprintf(f->evidence, sizeof(f->evidence),
 		 "%" PRIu64 " of %" PRIu64 " calls, between %.3f s and %.3f s. Objects whose birth was lost are missing, those whose end was lost live too long.",
 		 a->lost, calls, (double)a->lost_first_ns / 1e9, (double)a->lost_last_ns / 1e9);
@@ -113,7 +98,7 @@ static void rule_thinned(struct rules *r)
 
 	if (a->thinned_ns == UINT64_MAX)
 		return;
-	f = add(r, "thinned-stacks", UINT64_MAX, "Record again with a higher --max-cost, or for a shorter time, where call stacks matter.");
+	f = findings_add(r, "thinned-stacks", UINT64_MAX, "Record again with a higher --max-cost, or for a shorter time, where call stacks matter.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "from %.1f s on most calls have no stack: what is told by call stack is too small",
@@ -140,7 +125,7 @@ static void rule_sleeping_owner(struct rules *r)
 			worst = &r->a->pairs[i];
 	if (!worst || !is_large(r, worst->silent_nbytes, 20))
 		return;
-	f = add(r, "sleeping-owner", worst->silent_nbytes,
+	f = findings_add(r, "sleeping-owner", worst->silent_nbytes,
 		"Free on the thread that allocates, let the owner make a call now and then, or let the data be built by a thread that ends. "
 		"heaptape replay shows which allocator suffers from it; on glibc try MALLOC_ARENA_MAX=1.");
 	if (!f)
@@ -153,7 +138,7 @@ static void rule_sleeping_owner(struct rules *r)
 		 "%" PRIu64 " of %" PRIu64 " objects that %s freed for %s came back when the owner had made no call for over 0.1 s, or had ended; "
 		 "the longest silence was %s.",
 		 worst->silent, worst->nr, freer, owner, human_ns(idle, worst->idle_max_ns));
-	name_stacks(r, f, cross_of);
+	findings_name_stacks(r, f, cross_of);
 }
 
 /* glibc makes up to 8 arenas a CPU; each keeps its own free memory, which the others cannot use. */
@@ -165,14 +150,14 @@ static void rule_arenas(struct rules *r)
 	char bytes[HUMAN_MAX];
 
 	for (size_t i = 0; i < a->nr_threads; i++)
-		busy += a->threads[i].births > 1000 || percent_of(a->threads[i].born_nbytes, a->born_nbytes) > 1;
+		busy += a->threads[i].births > 1000 || findings_percent(a->threads[i].born_nbytes, a->born_nbytes) > 1;
 	if (strcmp(r->facts->allocator, "glibc") != 0 || busy < 4 || !is_large(r, unused, 40))
 		return;
-	f = add(r, "arenas", unused, "heaptape replay --alloc glibc --alloc glibc,MALLOC_ARENA_MAX=1 shows what fewer arenas would save, and cost.");
+	f = findings_add(r, "arenas", unused, "heaptape replay --alloc glibc --alloc glibc,MALLOC_ARENA_MAX=1 shows what fewer arenas would save, and cost.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%s (%.0f %%) of the heap hold nothing, and %" PRIu64 " threads allocate: each glibc arena keeps its own",
-		 human_nbytes(bytes, unused), percent_of(unused, a->split.resident), busy);
+		 human_nbytes(bytes, unused), findings_percent(unused, a->split.resident), busy);
 	snprintf(f->evidence, sizeof(f->evidence), "Free memory of one arena is never used by a thread that allocates from another one.");
 }
 
@@ -194,7 +179,7 @@ static void rule_idle_thread(struct rules *r)
 	}
 	if (!worst || !is_large(r, worst->live_nbytes, 25))
 		return;
-	f = add(r, "idle-thread", worst->live_nbytes,
+	f = findings_add(r, "idle-thread", worst->live_nbytes,
 		"Nobody returns what this thread's heap keeps beside its objects. If the data is needed: build it on a thread that goes on working.");
 	if (!f)
 		return;
@@ -226,7 +211,7 @@ static void rule_pinned(struct rules *r)
 	}
 	if (!is_large(r, pinned - live, 15))
 		return;
-	f = add(r, "pinned-pages", pinned - live,
+	f = findings_add(r, "pinned-pages", pinned - live,
 		"Let what lives long not be allocated between what lives briefly: allocate it first, copy it together when the rest is gone, or give "
 		"it an arena of its own.");
 	if (!f)
@@ -253,7 +238,7 @@ static void rule_peak(struct rules *r)
 			peak_resident = a->points[i].split.resident;
 	if (a->live_nbytes * 2 > a->peak_live_nbytes || a->peak_ns > a->at_ns || s->resident * 10 < peak_resident * 7 || !is_large(r, unused, 40))
 		return;
-	f = add(r, "left-by-peak", unused,
+	f = findings_add(r, "left-by-peak", unused,
 		"If the peak does not come back: malloc_trim(0) on glibc, a purge on jemalloc. Else lower the peak: the stacks below made it. "
 		"heaptape replay compares what other allocators would have kept.");
 	if (!f)
@@ -262,9 +247,9 @@ static void rule_peak(struct rules *r)
 		 human_nbytes(now, s->resident), human_nbytes(live, a->live_nbytes), human_nbytes(peak, a->peak_live_nbytes),
 		 (double)a->peak_ns / 1e9);
 	snprintf(f->evidence, sizeof(f->evidence), "%s were resident at most; since the peak %.0f %% of the live bytes have gone, and %.0f %% of the resident ones.",
-		 human_nbytes(then, peak_resident), 100 - percent_of(a->live_nbytes, a->peak_live_nbytes),
-		 100 - percent_of(s->resident, peak_resident));
-	name_stacks(r, f, born_of);
+		 human_nbytes(then, peak_resident), 100 - findings_percent(a->live_nbytes, a->peak_live_nbytes),
+		 100 - findings_percent(s->resident, peak_resident));
+	findings_name_stacks(r, f, born_of);
 }
 
 static void rule_metadata(struct rules *r)
@@ -275,11 +260,11 @@ static void rule_metadata(struct rules *r)
 
 	if (!is_large(r, s->metadata, 20))
 		return;
-	f = add(r, "metadata", s->metadata, "heaptape replay shows what other allocators need for the same objects.");
+	f = findings_add(r, "metadata", s->metadata, "heaptape replay shows what other allocators need for the same objects.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%s (%.0f %%) of the heap have never held an object", human_nbytes(bytes, s->metadata),
-		 percent_of(s->metadata, s->resident));
+		 findings_percent(s->metadata, s->resident));
 	snprintf(f->evidence, sizeof(f->evidence), "The allocator has touched these pages itself: its tables, or memory that it prepared and nobody asked for.");
 }
 
@@ -310,7 +295,7 @@ static void rule_size_classes(struct rules *r)
 	/* Where all sizes fell together it is a peak that has gone, which has a rule of its own. */
 	if (!worst || a->live_nbytes * 2 < a->peak_live_nbytes || !is_large(r, a->split.holes, 25) || !is_large(r, gone, 20))
 		return;
-	f = add(r, "size-classes", a->split.holes,
+	f = findings_add(r, "size-classes", a->split.holes,
 		"Let what replaces them have the same sizes (round up to a few), or free all of a group before the next one comes.");
 	if (!f)
 		return;
@@ -318,7 +303,7 @@ static void rule_size_classes(struct rules *r)
 		 human_nbytes(bytes, a->split.holes), worst->from, worst->to);
 	snprintf(f->evidence, sizeof(f->evidence), "Objects of that size took %s at %.1f s, and take %s now; the heap as a whole has %.0f %% of its peak.",
 		 human_nbytes(peak, worst->peak_live_nbytes), (double)worst->peak_ns / 1e9, human_nbytes(live, worst->live_nbytes),
-		 percent_of(a->live_nbytes, a->peak_live_nbytes));
+		 findings_percent(a->live_nbytes, a->peak_live_nbytes));
 }
 
 /* ---- calls ---- */
@@ -332,7 +317,7 @@ static void rule_large_churn(struct rules *r)
 
 	if (a->recycled_nbytes < 20 * a->peak_live_nbytes || a->recycled_nbytes < (256u << 20) || a->recycled_nr < 100)
 		return;
-	f = add(r, "large-churn", a->recycled_nbytes / 20, "Keep large buffers and use them again; on glibc a larger MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ "
+	f = findings_add(r, "large-churn", a->recycled_nbytes / 20, "Keep large buffers and use them again; on glibc a larger MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ "
 			"spare the mapping and the page faults.");
 	if (!f)
 		return;
@@ -340,7 +325,7 @@ static void rule_large_churn(struct rules *r)
 		 human_nbytes(bytes, a->recycled_nbytes), (double)a->recycled_nbytes / (double)(a->peak_live_nbytes ? a->peak_live_nbytes : 1));
 	snprintf(f->evidence, sizeof(f->evidence), "%" PRIu64 " such blocks; at most %s lived. Many allocators map and unmap each of them.", a->recycled_nr,
 		 human_nbytes(peak, a->peak_live_nbytes));
-	name_stacks(r, f, born_of);
+	findings_name_stacks(r, f, born_of);
 }
 
 static void rule_realloc(struct rules *r)
@@ -357,14 +342,14 @@ static void rule_realloc(struct rules *r)
 	/* Doubling resizes to about twice what is held in the end: far more than that is growth in small steps. */
 	if (resized * 2 < a->born_nbytes || resized < 10 * a->peak_live_nbytes || resized < (64u << 20))
 		return;
-	f = add(r, "realloc-growth", resized / 10, "Grow by a factor, not by a constant, or reserve what is known beforehand.");
+	f = findings_add(r, "realloc-growth", resized / 10, "Grow by a factor, not by a constant, or reserve what is known beforehand.");
 	if (!f)
 		return;
-	snprintf(f->title, sizeof(f->title), "%.0f %% of all allocated bytes are resizes: %s in %" PRIu64 " reallocs", percent_of(resized, a->born_nbytes),
+	snprintf(f->title, sizeof(f->title), "%.0f %% of all allocated bytes are resizes: %s in %" PRIu64 " reallocs", findings_percent(resized, a->born_nbytes),
 		 human_nbytes(bytes, resized), resizes);
 	snprintf(f->evidence, sizeof(f->evidence), "That is %.0f times what ever lived at once; doubling would be about 2.",
 		 (double)resized / (double)(a->peak_live_nbytes ? a->peak_live_nbytes : 1));
-	name_stacks(r, f, resized_of);
+	findings_name_stacks(r, f, resized_of);
 }
 
 /* Most of what a program allocates may be gone at once; beyond that calls are what it does. */
@@ -381,15 +366,15 @@ static void rule_temporary(struct rules *r)
 		if (!worst || a->stacks[i].soon > worst->soon)
 			worst = &a->stacks[i];
 	}
-	if (a->births < 100000 || percent_of(soon, a->births) < 50 || percent_of(worst->soon, a->births) < 20)
+	if (a->births < 100000 || findings_percent(soon, a->births) < 50 || findings_percent(worst->soon, a->births) < 20)
 		return;
-	f = add(r, "temporary", 0, "Reuse the object, put it on the stack, or allocate from an arena that is emptied at once.");
+	f = findings_add(r, "temporary", 0, "Reuse the object, put it on the stack, or allocate from an arena that is emptied at once.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%.0f %% of all allocations are freed within a millisecond, %.0f %% by one call stack",
-		 percent_of(soon, a->births), percent_of(worst->soon, a->births));
+		 findings_percent(soon, a->births), findings_percent(worst->soon, a->births));
 	snprintf(f->evidence, sizeof(f->evidence), "%s objects; of those of that stack %.0f %% were freed by the thread that made them.",
-		 human_count(count, soon), percent_of(worst->soon_same, worst->soon));
+		 human_count(count, soon), findings_percent(worst->soon_same, worst->soon));
 	f->stacks[f->nr_stacks++] = worst->stack;
 }
 
@@ -418,14 +403,14 @@ static void rule_leak(struct rules *r)
 	}
 	if (!is_large(r, leaked, 10) || a->deaths < 100)
 		return;
-	f = add(r, "leak", leaked, "Look whether these stacks' objects are still reachable; a cache without a bound looks the same.");
+	f = findings_add(r, "leak", leaked, "Look whether these stacks' objects are still reachable; a cache without a bound looks the same.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%s look leaked: allocated all along, never freed", human_nbytes(bytes, leaked));
 	snprintf(f->evidence, sizeof(f->evidence), "Their stacks grew in both halves of %.1f s, by %s a second, and freed less than a tenth; the youngest tenth of the "
 						    "time is left out.",
 		 (double)span / 1e9, human_nbytes(rate, span ? (uint64_t)((double)grown * 1e9 / (double)span) : 0));
-	name_stacks(r, f, leaking_of);
+	findings_name_stacks(r, f, leaking_of);
 }
 
 static uint64_t regional_of(const struct analysis_stack *s)
@@ -455,18 +440,18 @@ static void rule_regions(struct rules *r)
 		nbytes += s->grouped_nbytes;
 		added += s->grouped_added_nbytes;
 	}
-	if (a->births < 100000 || percent_of(saved, a->births + a->deaths) < 10)
+	if (a->births < 100000 || findings_percent(saved, a->births + a->deaths) < 10)
 		return;
-	f = add(r, "regions", 0, "Allocate each group from an arena (a pool, a monotonic buffer, a compact region) and drop it whole; "
+	f = findings_add(r, "regions", 0, "Allocate each group from an arena (a pool, a monotonic buffer, a compact region) and drop it whole; "
 				 "heaptape report --by region lists the stacks.");
 	if (!f)
 		return;
 	snprintf(f->title, sizeof(f->title), "%s objects die in groups of their own kind, %.0f at a time: an arena would save %.0f %% of all calls",
-		 human_count(count, objects), (double)objects / (double)(groups ? groups : 1), percent_of(saved, a->births + a->deaths));
+		 human_count(count, objects), (double)objects / (double)(groups ? groups : 1), findings_percent(saved, a->births + a->deaths));
 	snprintf(f->evidence, sizeof(f->evidence),
 		 "%" PRIu64 " groups, each freed by one thread without an allocation between; a group holds %s, to which headers and rounding add %s.",
 		 groups, human_nbytes(mean, groups ? nbytes / groups : 0), human_nbytes(more, groups ? added / groups : 0));
-	name_stacks(r, f, regional_of);
+	findings_name_stacks(r, f, regional_of);
 }
 
 /* ---- all ---- */
@@ -492,6 +477,7 @@ size_t findings_make(const struct analysis *a, const struct finding_facts *facts
 	rule_temporary(&r);
 	rule_leak(&r);
 	rule_regions(&r);
+	findings_levels(&r);
 	if (a->has_pages) {
 		rule_arenas(&r);
 		rule_pinned(&r);
@@ -501,7 +487,7 @@ size_t findings_make(const struct analysis *a, const struct finding_facts *facts
 	}
 	for (size_t i = 0; i < r.nr; i++)
 		if (!list[i].nr_stacks && list[i].nbytes != UINT64_MAX)
-			name_stacks(&r, &list[i], live_of);
+			findings_name_stacks(&r, &list[i], live_of);
 	qsort(list, r.nr, sizeof(*list), by_stake);
 	return r.nr;
 }

@@ -28,6 +28,8 @@ struct finding_facts {
 	uint64_t nr_cpus;      /* 0: unknown */
 	/* A thread's name for people ("worker 4711"), in a buffer that lives until the next two calls. May be NULL. */
 	const char *(*thread_name)(void *arg, const struct analysis_thread *t);
+	/* One number for all stacks that reach the allocator from the same place of the program. May be NULL. */
+	uint64_t (*place)(void *arg, uint32_t stack);
 	void *arg;
 };
 

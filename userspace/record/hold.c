@@ -30,6 +30,8 @@ static size_t record_nbytes(const struct ht_ev_head *h)
 	case HT_EV_GIVE_UP:
 	case HT_EV_FAULT: return sizeof(struct ht_ev_free);
 	case HT_EV_FREE_AT: return sizeof(struct ht_ev_free_at);
+	case HT_EV_CAPTURE: return sizeof(struct ht_ev_capture);
+	case HT_EV_CAPTURE_BITS: return sizeof(struct ht_ev_capture_bits);
 	case HT_EV_STEER: return sizeof(struct ht_ev_steer);
 	case HT_EV_MAP_ENTER:
 	case HT_EV_MAP_EXIT: return sizeof(struct ht_ev_map);

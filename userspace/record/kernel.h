@@ -28,6 +28,7 @@ struct kernel_opts {
 	enum kernel_backend backend;
 	size_t ring_nbytes;         /* of each CPU, a power of two of at least a page */
 	bool mappings, faults, hold_child;
+	bool captures;              /* programs for probes in a language's runtime (captures.h) */
 	enum ht_stacks_mode stacks;
 	bool free_stacks;
 	unsigned max_frames;

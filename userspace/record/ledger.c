@@ -549,6 +549,21 @@ int ledger_end(struct ledger *l, uint64_t now_ns)
 	return err ? err : ledger_add(l, &ev);
 }
 
+int ledger_put(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev)
+{
+	int err = tape_kind_is_alloc(ev->kind) ? cover_begin(l, ev->alloc) : 0;
+
+	ev->ns = ledger_ns(l, at->ts);
+	ev->tid = at->tid;
+	ev->cpu = (uint16_t)cpu;
+	if (err)
+		return err;
+	if (tape_kind_is_call(ev->kind))
+		return write_call(l, ev);
+	ev->alloc = TAPE_NO_ALLOC;
+	return ledger_add(l, ev);
+}
+
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 {
 	const void *record = h;

@@ -96,6 +96,8 @@ void ledger_loader(struct ledger *l, uint64_t start, uint64_t end);
 int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, uint32_t owner, bool inexact);
 /* One record; the times of successive records must not fall. -errno of the tape's writer, or -ENOMEM. */
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
+/* An event made elsewhere, from the record `at`: its time and thread are filled in. Objects enter the live set, and leave it. */
+int ledger_put(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev);
 /* The end mark, at `now_ns`. */
 int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);

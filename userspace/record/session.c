@@ -124,6 +124,7 @@ static int open_kernel(struct session *s)
 				  .free_stacks = s->opts->free_stacks,
 				  .max_frames = s->opts->max_frames,
 				  .faults = s->opts->faults,
+				  .captures = session_has_runtime(s),
 				  .hold_child = !s->opts->pid };
 	const char *why = "";
 	char lacks[200];
@@ -372,6 +373,8 @@ static int mark_end(struct session *s)
 	if (!err)
 		err = session_sample_rss(s, s->end_ns);
 	attach_detach(s->attach);
+	captures_free(s->captures);
+	s->captures = NULL;
 	if (!err)
 		err = drain_collect(s->drain, clock_monotonic_ns(), &nbytes);
 	if (err)
@@ -506,7 +509,9 @@ static int begin_live(struct session *s)
 {
 	int err = session_place_new(s);
 
-	if (!err && !s->nr_placed)
+	if (!err)
+		err = session_runtime_place(s);
+	if (!err && !s->nr_placed && !s->runtime)
 		return fail_without_allocator(s);
 	session_warn_unread(s);
 	return err;
@@ -520,7 +525,8 @@ static int begin_child(struct session *s)
 	if (err)
 		return session_fail(s, err, "%s cannot be run: %s", s->opts->argv[0], strerror(-err));
 	process_reopen_mem(&s->process);
-	return session_place_new(s);
+	err = session_place_new(s);
+	return err ? err : session_runtime_place(s);
 }
 
 static int begin(struct session *s)
@@ -540,6 +546,8 @@ static int begin(struct session *s)
 		err = open_target(s, s->opts->pid ? s->opts->pid : s->launch.pid);
 	if (!err)
 		err = check_ring_size(s);
+	if (!err)
+		err = session_runtime_look(s);
 	if (!err)
 		err = open_tape(s);
 	if (!err)
@@ -567,6 +575,7 @@ static int begin(struct session *s)
 
 static void session_free(struct session *s)
 {
+	session_runtime_free(s);
 	attach_free(s->attach);
 	drain_free(s->drain);
 	ledger_free(s->ledger);

@@ -41,6 +41,8 @@ struct session_opts {
 	enum baseline_mode baseline; /* of a live process: how its blocks of before are found */
 	uint64_t time_unit_ns; /* 0: the default */
 	double max_cost;    /* the part of the target's CPU time that traps may take (brake.h); 0: no limit */
+	const char *runtime; /* a profile's name (runtime/runtime.h), "none"; "auto" or NULL: whichever knows the program */
+	unsigned levels;    /* enum runtime_level, what is recorded of it */
 	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };

@@ -108,6 +108,8 @@ int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h
 		err = s->stacks ? stacks_take(s->stacks, (const struct ht_ev_stack *)(const void *)h) : 0;
 	else if (s->end_ns && h->ts > s->end_ns)
 		return 0;
+	else if (h->type == HT_EV_CAPTURE || h->type == HT_EV_CAPTURE_BITS)
+		err = session_runtime_take(s, cpu, h);
 	else
 		err = ledger_take(s->ledger, cpu, h);
 	session_brake_count(s, h);
@@ -214,6 +216,7 @@ static int follow_target(struct session *s)
 	int err = 0;
 
 	if (ledger_saw_exec(s->ledger)) {
+		session_runtime_free(s);
 		err = session_new_inventory(s);
 		if (!err)
 			err = session_place_new(s);

@@ -2,7 +2,7 @@
 /*
  * session_impl.h - what the files of a session share: session.c (beginning and end), session_place.c (allocators found
  * and probed), session_baseline.c (what lived before), session_brake.c (what it may cost),
- * session_live.c (what is shown), session_flow.c (while it records).
+ * session_live.c (what is shown), session_runtime.c (a language's runtime), session_flow.c (while it records).
  */
 #ifndef HEAPTAPE_SESSION_IMPL_H
 #define HEAPTAPE_SESSION_IMPL_H
@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "record/attach.h"
 #include "record/brake.h"
+#include "record/captures.h"
 #include "record/drain.h"
 #include "record/embed.h"
 #include "record/hold.h"
@@ -53,6 +54,12 @@ struct session {
 	bool holding, noting;       /* noting: what is held tells the baseline too */
 	struct baseline *baseline;
 	struct passage *passage;    /* ... and this */
+	const struct runtime_profile *runtime_profile; /* NULL: no runtime, or none that is wanted */
+	struct object *runtime_obj; /* the program, while its runtime is recorded, as are the next */
+	struct runtime *runtime;
+	struct captures *captures;
+	uint8_t runtime_alloc;      /* its number on the tape */
+	unsigned runtime_cpu;       /* of the record at hand */
 	struct session_live *live;  /* NULL: nobody watches */
 	uint64_t rss_anon;          /* as of the last look */
 	struct brake brake;
@@ -105,6 +112,15 @@ void session_live_step(struct session *s, uint64_t now_ns);
 /* Gives the terminal back. */
 void session_live_close(struct session *s);
 void session_live_free(struct session *s);
+
+/* session_runtime.c: nothing happens where no profile knows the program. */
+/* Before the kernel's part is loaded. */
+int session_runtime_look(struct session *s);
+bool session_has_runtime(const struct session *s);
+/* Once the program is mapped. */
+int session_runtime_place(struct session *s);
+int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_head *h);
+void session_runtime_free(struct session *s);
 
 /* session_flow.c */
 /* What the traps have cost the target since the start mark; below 0: not known. */

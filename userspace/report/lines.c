@@ -302,6 +302,14 @@ static void put_kind_extras(struct lines *l, const struct tape_event *ev)
 	case TAPE_SUSPEND:
 		extra_u64(l, "slept_ns", ev->size);
 		break;
+	case TAPE_SPAN:
+	case TAPE_SPAN_FREE:
+		extra_string(l, "use", ev->arg);
+		break;
+	case TAPE_FIGURE:
+		extra_string(l, "name", ev->arg);
+		extra_u64(l, "value", ev->size);
+		break;
 	}
 }
 
@@ -321,7 +329,7 @@ static void put_extras(struct lines *l, const struct tape_event *ev)
 	if (ev->flags & TAPE_SUB)
 		extra_true(l, "sub");
 	if (ev->flags & TAPE_WRITE)
-		extra_true(l, "write");
+		extra_true(l, tape_kind_is_call(ev->kind) ? "collected" : "write");
 }
 
 /* ---- names of stacks ---- */
@@ -404,7 +412,7 @@ static int put_frames(struct lines *l, uint32_t stack)
 /* These use the address and size fields for something else, which the further keys name. */
 static bool kind_has_place(unsigned kind)
 {
-	return kind != TAPE_RSS && kind != TAPE_STEER && kind < TAPE_LOST;
+	return (kind != TAPE_RSS && kind != TAPE_STEER && kind < TAPE_LOST) || kind == TAPE_SPAN || kind == TAPE_SPAN_FREE;
 }
 
 /* Where 0 is a size, and not the lack of one. */

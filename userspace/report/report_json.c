@@ -10,6 +10,7 @@
 #include "report/report.h"
 #include "json_number.h"
 #include "report/choose_stacks.h"
+#include "report/levels_report.h"
 #include "report/moments_json.h"
 #include "report/stack_text.h"
 
@@ -378,6 +379,8 @@ char *report_json(const struct report *r)
 		put_sizes(root, r->analysis);
 		err = r->analysis->nr_moments ? moments_put(root, r->analysis) : 0;
 	}
+	if (!err)
+		err = levels_put_json(&r->analysis->levels, root);
 	if (!err && r->replay_json)
 		cJSON_AddRawToObject(root, "replay", r->replay_json);
 	if (!err)

@@ -9,11 +9,13 @@
 
 #include "formats/index_map.h"
 #include "message.h"
+#include "report/levels_report.h"
 #include "report/stack_text.h"
 
 #define BAR_WIDTH 60
 #define LINE_MAX_NBYTES 512
 #define FRAMES_SHOWN 4
+#define RUNTIME_ROWS 12
 
 const char *report_thread_name(const struct tape_reader *tape, const struct analysis_thread *t, char *buf, size_t nbytes)
 {
@@ -364,6 +366,7 @@ int report_print(const struct report *r, enum report_by by, FILE *out)
 	case REPORT_SCREEN: break;
 	}
 	print_split(r, out);
+	levels_print(&r->analysis->levels, RUNTIME_ROWS, out);
 	print_findings(r, out);
 	return print_stacks(r, out);
 }

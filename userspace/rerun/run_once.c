@@ -26,6 +26,7 @@
 #include "message.h"
 #include "record/launch.h"
 #include "record/session.h"
+#include "runtime/runtime.h"
 #include "target/process.h"
 
 #define LOOK_NS 50000000ull  /* as often as a recording looks at the resident set */
@@ -98,7 +99,7 @@ static void record(const struct once_order *order, struct once_outcome *o)
 	static struct session_result res; /* large */
 	struct session_opts so = { .argv = order->argv, .env = order->env, .user = order->user, .duration_ns = order->duration_ns,
 				   .mappings = true, .faults = true, .cmdline = true, .stacks = HT_STACKS_EH, .overwrite = true,
-				   .tape_path = tape_template(order->tape), .ready_fd = -1 };
+				   .levels = RUNTIME_OS | RUNTIME_PAGES | RUNTIME_OBJECTS, .tape_path = tape_template(order->tape), .ready_fd = -1 };
 	int err = so.tape_path ? session_run(&so, &res) : -ENOMEM;
 
 	if (err)

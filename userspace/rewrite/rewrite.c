@@ -162,7 +162,8 @@ static int copy_name(struct rewrite *rw, struct tape_event *ev)
 	uint32_t id;
 	int err;
 
-	if (rw->opts->strip && ev->kind != TAPE_STEER) { /* that names a function of the allocator */
+	/* Those name what is the allocator's or the runtime's, not the program's. */
+	if (rw->opts->strip && ev->kind != TAPE_STEER && ev->kind < TAPE_SPAN) {
 		ev->arg = 0;
 		return 0;
 	}
@@ -174,7 +175,8 @@ static int copy_name(struct rewrite *rw, struct tape_event *ev)
 /* Without addresses these say nothing, and with them too much. */
 static bool tells_addresses(const struct tape_event *ev)
 {
-	return (ev->kind >= TAPE_MMAP && ev->kind <= TAPE_MADVISE) || ev->kind == TAPE_FAULT || ev->flags & TAPE_SUB;
+	return (ev->kind >= TAPE_MMAP && ev->kind <= TAPE_MADVISE) || ev->kind == TAPE_FAULT || ev->kind == TAPE_SPAN ||
+	       ev->kind == TAPE_SPAN_FREE || ev->flags & TAPE_SUB;
 }
 
 /* The event as the new tape has it. 1; 0: it is left out; -errno. */
@@ -188,15 +190,8 @@ static int transform(struct rewrite *rw, struct tape_event *ev)
 		ev->stack = TAPE_NO_STACK;
 	else if (ev->stack)
 		err = copy_stack(rw, ev->stack, &ev->stack);
-	switch (ev->kind) {
-	case TAPE_THREAD_START:
-	case TAPE_THREAD_NAME:
-	case TAPE_EXEC:
-	case TAPE_STEER:
-		err = err ? err : copy_name(rw, ev);
-		break;
-	default: break;
-	}
+	if (!err && tape_kind_has_string(ev->kind))
+		err = copy_name(rw, ev);
 	if (!err && rw->renumber)
 		err = renumber_event(rw->renumber, ev);
 	return err ? err : 1;

@@ -74,6 +74,8 @@ static uint32_t fixed_unit(uint8_t kind)
 	case TAPE_BRK:
 	case TAPE_MADVISE:
 	case TAPE_FAULT:
+	case TAPE_SPAN:
+	case TAPE_SPAN_FREE:
 	case TAPE_RSS: return UNIT_PAGES;
 	case TAPE_STEER: return UNIT_STEER;
 	case TAPE_EXEC: return UNIT_EXEC;
@@ -241,7 +243,7 @@ static int write_event(const struct shrink *s, struct tape_writer *w, struct tap
 	uint32_t id = 0;
 	int err = 0;
 
-	if (ev.kind == TAPE_THREAD_START || ev.kind == TAPE_THREAD_NAME || ev.kind == TAPE_EXEC || ev.kind == TAPE_STEER) {
+	if (tape_kind_has_string(ev.kind)) {
 		name = ev.arg <= UINT32_MAX ? tape_reader_string(s->reader, (uint32_t)ev.arg) : NULL;
 		err = name ? tape_writer_string(w, name, &id) : 0;
 		ev.arg = id;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* demangle.h - a linker's name as its author wrote it: C++, Rust (both manners) and D, by libiberty. */
+/* demangle.h - a linker's name as its author wrote it: C++, Rust (both manners) and D, by libiberty; and Haskell's. */
 #ifndef HEAPTAPE_DEMANGLE_H
 #define HEAPTAPE_DEMANGLE_H
 

@@ -56,6 +56,13 @@ static bool is_function(const GElf_Sym *sym, const char *name)
 	return type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && *name != '$');
 }
 
+/* Start-up code that compilers put in front of a program: without a size, and no function of the program's. */
+static bool is_start_up(const char *name)
+{
+	return !strcmp(name, "frame_dummy") || !strcmp(name, "register_tm_clones") || !strcmp(name, "deregister_tm_clones") ||
+	       !strcmp(name, "__do_global_dtors_aux");
+}
+
 /* By start; at one start the one to be told first: with a size, global, with fewer underscores in front. */
 static int compare(const void *pa, const void *pb)
 {
@@ -93,7 +100,7 @@ static int read_symbols(struct symtab *t, Dwfl_Module *mod)
 		GElf_Addr addr;
 		const char *name = dwfl_module_getsym_info(mod, i, &sym, &addr, NULL, NULL, NULL);
 
-		if (!is_function(&sym, name))
+		if (!is_function(&sym, name) || (!sym.st_size && is_start_up(name)))
 			continue;
 		addr -= bias;
 		t->syms[t->nr++] = (struct sym){ .start = addr,

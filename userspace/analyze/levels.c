@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Spans page by page: a page told again is used for something else from then on. */
+#include "analyze/levels.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/index_map.h"
+
+struct levels_impl {
+	const struct tape_reader *reader;
+	struct index_map use_of; /* page -> index of uses plus 1; 0: in no span */
+	uint64_t last_addr, last_nbytes; /* the last span told, until an object is born in it */
+};
+
+int levels_begin(struct levels *lv, const struct tape_reader *r)
+{
+	const char *runtime = tape_reader_meta(r, "runtime"), *levels = tape_reader_meta(r, "runtime.levels");
+
+	*lv = (struct levels){ .alloc = TAPE_NO_ALLOC };
+	if (!runtime)
+		return 0;
+	snprintf(lv->runtime, sizeof(lv->runtime), "%s", runtime);
+	snprintf(lv->levels, sizeof(lv->levels), "%s", levels ? levels : "");
+	for (uint32_t i = 0; i < tape_reader_nr_allocators(r); i++)
+		if (!strcmp(tape_reader_allocator(r, i)->name, runtime))
+			lv->alloc = (uint8_t)i;
+	lv->impl = calloc(1, sizeof(*lv->impl));
+	if (!lv->impl)
+		return -ENOMEM;
+	lv->impl->reader = r;
+	return index_map_init(&lv->impl->use_of);
+}
+
+static int find(const char (*names)[LEVELS_NAME], unsigned nr, const char *name)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (!strncmp(names[i], name, LEVELS_NAME - 1))
+			return (int)i;
+	return -1;
+}
+
+/* Where the name of this number stands in the list, or now does; -1: the list is full. */
+static int place_of(const struct levels *lv, char (*names)[LEVELS_NAME], unsigned *nr, unsigned nr_max, uint64_t number)
+{
+	const char *name = number <= UINT32_MAX ? tape_reader_string(lv->impl->reader, (uint32_t)number) : NULL;
+	int at = find((const char (*)[LEVELS_NAME])names, *nr, name ? name : "?");
+
+	if (at >= 0 || *nr == nr_max)
+		return at;
+	snprintf(names[*nr], LEVELS_NAME, "%s", name ? name : "?");
+	return (int)(*nr)++;
+}
+
+/* The first figure of a moment makes its row. */
+static int begin_row(struct levels *lv, uint64_t ns)
+{
+	if (lv->nr_rows == lv->rows_room) {
+		size_t room = lv->rows_room ? 2 * lv->rows_room : 256;
+		struct levels_row *rows = reallocarray(lv->rows, room, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		lv->rows = rows;
+		lv->rows_room = room;
+	}
+	lv->now.ns = ns;
+	lv->rows[lv->nr_rows++] = lv->now;
+	return 0;
+}
+
+static int take_figure(struct levels *lv, const struct tape_event *ev)
+{
+	int at = place_of(lv, lv->figures, &lv->nr_figures, LEVELS_FIGURES, ev->arg), err = 0;
+
+	if (!lv->nr_rows || lv->rows[lv->nr_rows - 1].ns != ev->ns)
+		err = begin_row(lv, ev->ns);
+	if (err)
+		return err;
+	if (at < 0)
+		lv->nr_left_out++;
+	else
+		lv->now.figures[at] = lv->rows[lv->nr_rows - 1].figures[at] = ev->size;
+	return 0;
+}
+
+/* use: index plus 1; 0: the pages are in none any more. */
+static int set_pages(struct levels *lv, const struct tape_event *ev, uint32_t use)
+{
+	int err = 0;
+
+	for (uint64_t page = ev->addr / LEVELS_PAGE; page < (ev->addr + ev->size) / LEVELS_PAGE && !err; page++) {
+		uint32_t before = index_map_find(&lv->impl->use_of, page);
+
+		if (before != INDEX_NONE && before)
+			lv->now.uses[before - 1] -= LEVELS_PAGE;
+		else if (!use)
+			lv->unknown_nbytes += LEVELS_PAGE;
+		if (use)
+			lv->now.uses[use - 1] += LEVELS_PAGE;
+		err = index_map_set(&lv->impl->use_of, page, use);
+	}
+	return err;
+}
+
+static int take_span(struct levels *lv, const struct tape_event *ev)
+{
+	int use = place_of(lv, lv->uses, &lv->nr_uses, LEVELS_USES - 1, ev->arg);
+
+	if (use < 0) {
+		lv->nr_left_out++;
+		use = LEVELS_USES - 1; /* all others */
+	}
+	lv->nr_spans++;
+	lv->impl->last_addr = ev->addr;
+	lv->impl->last_nbytes = ev->size;
+	return set_pages(lv, ev, (uint32_t)use + 1);
+}
+
+int levels_take(struct levels *lv, const struct tape_event *ev)
+{
+	if (!lv->impl)
+		return 0;
+	switch (ev->kind) {
+	case TAPE_FIGURE: return take_figure(lv, ev);
+	case TAPE_SPAN: return take_span(lv, ev);
+	case TAPE_SPAN_FREE: lv->nr_span_frees++; return set_pages(lv, ev, 0);
+	default: return 0;
+	}
+}
+
+void levels_birth(struct levels *lv, const struct heap_object *born)
+{
+	struct levels_impl *im = lv->impl;
+
+	if (!im || born->alloc != lv->alloc)
+		return;
+	lv->born++;
+	lv->born_nbytes += born->size;
+	lv->now.live++;
+	lv->now.live_nbytes += born->size;
+	/* More than half of the last page is the object's: the span was made for it. */
+	if (born->addr >= im->last_addr && born->addr - im->last_addr < LEVELS_PAGE && im->last_nbytes > LEVELS_PAGE &&
+	    born->size > im->last_nbytes / 2) {
+		lv->held_nbytes += im->last_nbytes;
+		lv->asked_nbytes += born->size;
+		im->last_nbytes = 0;
+	}
+}
+
+void levels_death(struct levels *lv, const struct heap_object *dead, bool collected)
+{
+	if (!lv->impl || dead->alloc != lv->alloc)
+		return;
+	lv->now.live--;
+	lv->now.live_nbytes -= dead->size;
+	lv->collected += collected;
+}
+
+void levels_end(struct levels *lv)
+{
+	if (lv->impl)
+		index_map_free(&lv->impl->use_of);
+	free(lv->impl);
+	lv->impl = NULL;
+}
+
+void levels_free(struct levels *lv)
+{
+	levels_end(lv);
+	free(lv->rows);
+	lv->rows = NULL;
+	lv->nr_rows = lv->rows_room = 0;
+}
+
+int levels_figure(const struct levels *lv, const char *name)
+{
+	return find(lv->figures, lv->nr_figures, name);
+}
+
+int levels_use(const struct levels *lv, const char *name)
+{
+	return find(lv->uses, lv->nr_uses, name);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * levels.h - what a language's runtime holds, by its spans, its own figures and its objects.
+ *
+ * A row is a moment at which the runtime told figures (the end of a collection), with what its spans and objects held then.
+ * Events come in the tape's order. Memory: 16 bytes for each 4 KiB that were ever in a span, and the rows. One thread.
+ */
+#ifndef HEAPTAPE_LEVELS_H
+#define HEAPTAPE_LEVELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/heap.h"
+#include "formats/tape.h"
+
+enum { LEVELS_FIGURES = 16, LEVELS_USES = 15, LEVELS_PAGE = 4096, LEVELS_NAME = 32 };
+
+struct levels_row {
+	uint64_t ns;
+	uint64_t figures[LEVELS_FIGURES]; /* by the order in which their names came */
+	uint64_t uses[LEVELS_USES];       /* bytes of spans by what they are for */
+	uint64_t live, live_nbytes;       /* objects of the runtime */
+};
+
+struct levels {
+	char runtime[16]; /* "" : the tape has none */
+	char levels[32];  /* as the tape says they were recorded */
+	char figures[LEVELS_FIGURES][LEVELS_NAME], uses[LEVELS_USES][LEVELS_NAME]; /* their names */
+	unsigned nr_figures, nr_uses, nr_left_out;           /* left_out: names beyond those */
+	uint64_t nr_spans, nr_span_frees;                    /* events */
+	uint64_t unknown_nbytes;                             /* of spans that ended without having begun on the tape */
+	uint64_t born, born_nbytes, collected;               /* objects of the runtime, and those that it took back */
+	uint64_t held_nbytes, asked_nbytes;                  /* of spans that were made for one object each, and of those objects */
+	struct levels_row now, *rows;
+	size_t nr_rows, rows_room;
+	uint8_t alloc; /* the runtime's number, TAPE_NO_ALLOC */
+	struct levels_impl *impl; /* while it reads */
+};
+
+/* The tape's facts must be known, and r outlive the reading. 0 or -ENOMEM. */
+int levels_begin(struct levels *lv, const struct tape_reader *r);
+/* Spans and figures; all other events are passed over. 0 or -ENOMEM. */
+int levels_take(struct levels *lv, const struct tape_event *ev);
+/* An object was born, or has ended. */
+void levels_birth(struct levels *lv, const struct heap_object *born);
+void levels_death(struct levels *lv, const struct heap_object *dead, bool collected);
+/* What only reading needs is freed. */
+void levels_end(struct levels *lv);
+void levels_free(struct levels *lv);
+
+/* Index of a figure or a use by its name; -1: the tape has none of it. */
+int levels_figure(const struct levels *lv, const char *name);
+int levels_use(const struct levels *lv, const char *name);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The runtime of a language in the target, if it has one that a profile knows: found, probed, told. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "record/session_impl.h"
+
+/* The program that a command's name means, as execvp looks for it. false: there is none. */
+static bool find_program(const char *name, char *path, size_t path_nbytes)
+{
+	const char *dirs = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return snprintf(path, path_nbytes, "%s", name) < (int)path_nbytes;
+	for (const char *end; dirs; dirs = *end ? end + 1 : NULL) {
+		end = strchrnul(dirs, ':');
+		if (snprintf(path, path_nbytes, "%.*s/%s", (int)(end - dirs), dirs, name) < (int)path_nbytes && !access(path, X_OK))
+			return true;
+	}
+	return false;
+}
+
+/* A profile's name, or NULL for whichever knows the program. */
+static const char *wanted(const struct session *s)
+{
+	return s->opts->runtime && strcmp(s->opts->runtime, "auto") != 0 ? s->opts->runtime : NULL;
+}
+
+/* Before anything is loaded: the programs for its probes cost half a second of the kernel's checks. */
+int session_runtime_look(struct session *s)
+{
+	char path[4096];
+	struct object *obj;
+
+	if (s->opts->runtime && !strcmp(s->opts->runtime, "none"))
+		return 0;
+	if (s->opts->pid)
+		snprintf(path, sizeof(path), "/proc/%d/exe", s->process.pid);
+	else if (!find_program(s->opts->argv[0], path, sizeof(path)))
+		return 0;
+	if (object_open_path(path, &obj))
+		return 0; /* what cannot be read is told where allocators are looked for */
+	s->runtime_profile = runtime_find(obj, wanted(s));
+	object_close(obj);
+	return 0;
+}
+
+bool session_has_runtime(const struct session *s)
+{
+	return s->runtime_profile;
+}
+
+static int put_event(void *arg, const struct ht_ev_head *at, struct tape_event *ev, const char *name)
+{
+	struct session *s = arg;
+	uint32_t id = 0;
+	int err = 0;
+
+	if (at->ts < s->start_ns)
+		return 0;
+	if (name)
+		err = tape_writer_string(s->writer, name, &id);
+	if (err)
+		return err;
+	if (ev->kind == TAPE_MALLOC || ev->kind == TAPE_FREE)
+		ev->alloc = s->runtime_alloc;
+	else
+		ev->arg = id;
+	ev->stack = ev->stack && s->stacks ? stacks_number(s->stacks, ev->stack) : TAPE_NO_STACK;
+	return ledger_put(s->ledger, s->runtime_cpu, at, ev);
+}
+
+int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_head *h)
+{
+	s->runtime_cpu = cpu;
+	return s->runtime ? runtime_take(s->runtime, (const void *)h) : 0;
+}
+
+static int object_of_program(const struct session *s, struct object **obj_ret)
+{
+	struct maps maps;
+	int err = maps_read(s->process.proc_fd, &maps);
+	char *exe = process_exe(&s->process);
+
+	if (!err)
+		err = -ENOENT;
+	for (size_t i = 0; exe && i < maps.nr_regions; i++)
+		if (maps.regions[i].executable && !strcmp(maps.regions[i].path, exe)) {
+			err = object_open(&s->process, &maps.regions[i], obj_ret);
+			break;
+		}
+	free(exe);
+	maps_free(&maps);
+	return err;
+}
+
+static int write_meta(struct session *s)
+{
+	const struct runtime *rt = s->runtime;
+	char levels[32];
+	int err;
+
+	snprintf(levels, sizeof(levels), "os%s%s", rt->levels & RUNTIME_PAGES ? ",pages" : "", rt->levels & RUNTIME_OBJECTS ? ",objects" : "");
+	err = tape_writer_meta(s->writer, "runtime", rt->profile->name);
+	if (!err && *rt->version)
+		err = tape_writer_meta(s->writer, "runtime.version", rt->version);
+	if (!err)
+		err = tape_writer_meta(s->writer, "runtime.levels", levels);
+	return err;
+}
+
+/* What it needs is there, and where it stands is known; no probe is in place yet. */
+static int open_runtime(struct session *s)
+{
+	struct runtime_sink sink = { put_event, s };
+	struct tape_allocator on_tape;
+	int err = object_of_program(s, &s->runtime_obj);
+
+	if (err)
+		return err;
+	err = runtime_open(s->runtime_profile, s->runtime_obj, s->opts->levels, &sink, &s->runtime);
+	if (err)
+		return err;
+	on_tape = (struct tape_allocator){ s->runtime_profile->name, object_path(s->runtime_obj), object_build_id(s->runtime_obj) };
+	err = tape_writer_allocator(s->writer, &on_tape, &s->runtime_alloc);
+	return err ? err : write_meta(s);
+}
+
+/* Once the program is mapped. A runtime that was asked for by name must be there; one that was found may lack what it takes. */
+int session_runtime_place(struct session *s)
+{
+	const struct runtime_probe *missing = NULL;
+	const struct runtime_profile *profile = s->runtime_profile;
+	int err;
+
+	if (!profile || s->runtime)
+		return 0;
+	err = open_runtime(s);
+	if (!err)
+		err = captures_attach(&s->kernel, &s->process, s->runtime, &s->captures, &missing);
+	if (!err) {
+		message_info("found the runtime of %s (%s) in %s: %u probes", profile->language, profile->name, object_path(s->runtime_obj),
+			     s->runtime->nr_probes);
+		return 0;
+	}
+	if (wanted(s))
+		return session_fail(s, err, "--runtime %s: %s", profile->name, s->runtime && *s->runtime->why ? s->runtime->why : strerror(-err));
+	message_warn("the runtime of %s is in pid %d, and what it holds is not recorded: %s%s%s", profile->language, s->process.pid,
+		     s->runtime && *s->runtime->why ? s->runtime->why : strerror(-err), missing ? "; no probe shows in " : "",
+		     missing ? missing->function : "");
+	session_runtime_free(s);
+	return 0;
+}
+
+/* Another program has taken its place. */
+void session_runtime_free(struct session *s)
+{
+	captures_free(s->captures);
+	runtime_free(s->runtime);
+	object_close(s->runtime_obj);
+	s->captures = NULL;
+	s->runtime = NULL;
+	s->runtime_obj = NULL;
+}
