@@ -205,6 +205,8 @@ static __always_inline void capture_serve(struct pt_regs *ctx, u32 nr, const str
 		return;
 	if (c->tally) {
 		__sync_fetch_and_add(&tallies[(c->tally - 1) & (HT_TALLIES_MAX - 1)], 1);
+		if (hit.words[c->if_word & (HT_CAPTURE_WORDS - 1)] & c->tally_mask)
+			__sync_fetch_and_add(&tallies[c->tally & (HT_TALLIES_MAX - 1)], 1);
 		return;
 	}
 	stack = capture_stack(&hit, c->stack);

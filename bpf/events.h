@@ -139,7 +139,8 @@ struct ht_capture {
 	__u8 bits_at, bits_nr; /* words that hold a bitmap's address and its number of bits, plus 1; 0: none */
 	__u8 tally;    /* makes no record, but raises tally number tally - 1; 0: a record */
 	__u8 trap;     /* enum ht_trap */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 tally_mask; /* and the tally behind that, too, if word if_word has one of these bits */
 };
 
 /* ---- records ---- */

@@ -24,7 +24,8 @@
 #   report      what heaptape report finds in sick and in healthy programs, and its figures against the kernel's
 #   html        the HTML report in Debian's Chromium: what it draws, what it does, what names cannot do to it
 #   rerun       heaptape rerun on programs of which is known what a setting does, and on variants that fail
-#   cases       examples/cases at small sizes, against what their programs know and against runs that nobody records
+#   cases       examples/cases at small sizes, against what their programs and runtimes know and against runs that nobody records
+#   cases-large the block counts that were published of the strip case, at its full size
 #   golden      probe plans against those that were read and kept; with --bless behind it, keeps them as they are now
 #   export      call stacks for other tools, read back by readers of their own
 #   docs        help, manual pages, README
@@ -46,7 +47,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=150 [ways]=90 [moving]=90 [kernels]=600 [replay]=240 [bisect]=300 [slurm]=120
-	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=60 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-tape]=900 [bench-html]=300)
+	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=180 [cases-large]=400 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-runtime]=300 [bench-tape]=900 [bench-html]=300)
 full= fidelity= kernels=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
@@ -150,6 +151,7 @@ word_fidelity() {
 }
 word_rerun() { bash "$ROOT/tests/live/rerun.sh"; }
 word_cases() { bash "$ROOT/tests/cases/cases.sh"; }
+word_cases-large() { bash "$ROOT/tests/cases/cases.sh" large; }
 word_report() { bash "$ROOT/tests/live/report.sh"; }
 word_html() { bash "$ROOT/tests/web/web.sh"; }
 word_golden() { bash "$ROOT/tests/golden.sh"; }
@@ -159,6 +161,7 @@ word_docs() { bash "$ROOT/tests/docs.sh"; }
 word_bench-capture() { "$ROOT/tests/setup.sh" bench && bash "$ROOT/tests/bench/capture.sh"; }
 word_bench-tape() { bash "$ROOT/tests/bench/tape.sh" && "$BUILD/bench_tape"; }
 word_bench-html() { PAGE_EVENTS=10000000 bash "$ROOT/tests/web/web.sh" large; }
+word_bench-runtime() { bash "$ROOT/tests/bench/runtime.sh"; }
 word_bench-baseline() { bash "$ROOT/tests/bench/baseline.sh"; }
 word_bench-stacks() { bash "$ROOT/tests/bench/stacks.sh"; }
 word_bench() { bash "$ROOT/tests/bench/record.sh" && bash "$ROOT/tests/bench/replay.sh" && "$BUILD/bench_tape"; }

@@ -5,6 +5,7 @@
 #   tests/setup.sh build   what compiling needs
 #   tests/setup.sh demo    build + redis and the four allocators
 #   tests/setup.sh test    demo + what the tests run and record
+#   tests/setup.sh languages  compilers of languages with a runtime of their own, for the case studies
 #   tests/setup.sh bench   test + the tools that bench-capture compares with
 #   tests/setup.sh kernels build + what boots other kernels
 set -euo pipefail
@@ -28,6 +29,9 @@ tests+=(chromium fonts-dejavu-core)
 command -v npm >/dev/null || tests+=(npm)
 # Another libc, and programs with it inside.
 tests+=(musl-tools)
+# Programs with a runtime of their own.
+languages=(ghc golang-go)
+tests+=("${languages[@]}")
 bench=(heaptrack bpftrace memcached)
 kernels=(qemu-system-x86 busybox-static binutils)
 
@@ -36,8 +40,9 @@ build) want=("${build[@]}") ;;
 demo) want=("${build[@]}" "${demo[@]}") ;;
 test) want=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
 bench) want=("${build[@]}" "${demo[@]}" "${tests[@]}" "${bench[@]}") ;;
+languages) want=("${languages[@]}") ;;
 kernels) want=("${build[@]}" "${kernels[@]}") ;;
-*) die "unknown word '$word'; one of: build demo test bench kernels" ;;
+*) die "unknown word '$word'; one of: build demo test bench languages kernels" ;;
 esac
 
 # On a distribution without apt the names are told, not guessed at by a package manager.

@@ -12,7 +12,23 @@ print($2)" "$TMP" 2>&1)
 	if [ "$got" = True ]; then pass "$1"; else fail "$1" "$2 is ${got##*$'\n'}; $(cat "$TMP/case.log")"; fi
 }
 
-names=("case: sleeping owner")
+if [ "${1:-}" = large ]; then
+	name="case: pinned strip, ten million strings"
+	need_root "$name" || exit 0
+	ghc -v0 -O1 -rtsopts -outputdir "$TMP/objects" -o "$TMP/strip" "$ROOT/examples/cases/pinned-strip/Strip.hs" || exit 2
+	for mode in strip take; do
+		"$HEAPTAPE" record -q --levels os -o "$TMP/$mode.tape" -- "$TMP/strip" 10000000 $mode +RTS --disable-delayed-os-memory-return >/dev/null
+		"$HEAPTAPE" report "$TMP/$mode.tape" --json >"$TMP/$mode.json"
+		blocks=$(json "$TMP/$mode.json" "' '.join(str(b) for b in dict.fromkeys(252 * r[d['runtime']['columns'].index('ghc.megablocks')] for r in d['runtime']['rows'][-40:-1]))")
+		echo "      $mode: blocks in all at the last collections: $blocks"
+		case $mode in
+		strip) check "$name, every tenth stays: 473256 blocks, then 385812" test "${blocks#*473256 }" = 385812 ;;
+		take) check "$name, the first tenth stays: 473256 blocks, then 108864" grep -q '473256 .*108864$' <<<"$blocks" ;;
+		esac
+	done
+	exit 0
+fi
+names=("case: sleeping owner" "case: pinned strip" "case: pinned churn" "case: long-lived")
 need_root "${names[@]}" || exit 0
 
 mkdir "$TMP/case"
@@ -51,4 +67,109 @@ is "case: sleeping owner: the tape of glibc predicts mimalloc within 2 %" "off('
 is "case: sleeping owner: small blocks double under glibc too, as predicted within 2 %" "peak('glibc', 40) > 1.95 * live and off('small', 'glibc', 'glibc', 40) < 0.02"
 is "case: sleeping owner: one arena cures it, as predicted within 2 %" "peak('one-arena', 40) < 1.05 * live and off('small', 'glibc,MALLOC_ARENA_MAX=1', 'one-arena', 40) < 0.02"
 is "case: sleeping owner: the script's last lines say so" "all(w in open(tmp + '/case.log').read() for w in ('102.4 MB were freed by another thread while their owner was silent', '[sleeping-owner]', 'one-arena'))"
+
+# ---- programs with GHC's runtime, against that runtime's own statistics ----
+
+# What Python code of the checks below knows: `rows` of a report as dictionaries, the full collections among them, without the last of all.
+RUNTIME='
+import json, re, sys
+tmp = sys.argv[1]
+def runtime(path):
+    r = json.load(open(path))["runtime"]
+    return [dict(zip(r["columns"], row)) for row in r["rows"]]
+def full(rows):
+    return [r for r in rows if r["ghc.generation"] == max(x["ghc.generation"] for x in rows)][:-1]
+finding = lambda path, rule: next((f for f in json.load(open(path))["findings"] if f["rule"] == rule), None)
+spans = lambda r: sum(v for k, v in r.items() if k.startswith("spans.")) // 4096
+'
+
+# ghc_case NAME SCRIPT ARGS...: runs it into $TMP/SCRIPT.
+ghc_case() {
+	local name=$1 script=$2
+	shift 2
+	mkdir "$TMP/$script"
+	timeout 200 "$ROOT/examples/cases/$script/run.sh" -o "$TMP/$script" "$@" >"$TMP/case.log" 2>&1
+	check "$name: its script runs" test $? = 0
+}
+
+strings=200000
+name="case: pinned strip"
+ghc_case "$name" pinned-strip -n $strings
+# The runtime's own inventory of its blocks, printed by its debugging version at each collection; recorded at the same time.
+ghc -v0 -rtsopts -debug -outputdir "$TMP/debug" -o "$TMP/strip_debug" "$ROOT/examples/cases/pinned-strip/Strip.hs"
+for run in "strip" "take"; do
+	"$HEAPTAPE" record -q -f -o "$TMP/debug.$run.tape" -- "$TMP/strip_debug" 20000 $run +RTS -Dg --disable-delayed-os-memory-return \
+		>/dev/null 2>"$TMP/debug.$run.err"
+	"$HEAPTAPE" report "$TMP/debug.$run.tape" --json >"$TMP/debug.$run.json" 2>/dev/null
+done
+ghc -v0 -rtsopts -threaded -outputdir "$TMP/threaded" -o "$TMP/strip_threaded" "$ROOT/examples/cases/pinned-strip/Strip.hs"
+"$HEAPTAPE" record -q -f -o "$TMP/threaded.tape" -- "$TMP/strip_threaded" 50000 strip +RTS -N2 >/dev/null 2>"$TMP/threaded.err"
+"$HEAPTAPE" report "$TMP/threaded.tape" --json >"$TMP/threaded.json" 2>/dev/null
+"$HEAPTAPE" record -q -f --levels os -o "$TMP/os.tape" -- "$TMP/pinned-strip/strip" 20000 strip >/dev/null 2>&1
+"$HEAPTAPE" report "$TMP/os.tape" --json >"$TMP/os.json" 2>/dev/null
+"$HEAPTAPE" record -q -f --backend perf -o "$TMP/perf.tape" -- "$TMP/pinned-strip/strip" 20000 strip >/dev/null 2>&1
+"$HEAPTAPE" report "$TMP/perf.tape" --json >"$TMP/perf.json" 2>/dev/null
+CODE=$RUNTIME"
+n = $strings
+"'
+def inventory(run):
+    """Free blocks after each collection: every second inventory, the first of a pair is printed before it."""
+    text = open(f"{tmp}/debug.{run}.err", errors="replace").read()
+    return [int(b) for b in re.findall(r"^  free +: +(\d+) blocks", text, re.M)][1::2]
+strip, take = (runtime(f"{tmp}/pinned-strip/{m}.report.json") for m in ("strip", "take"))
+high = lambda rows: max(full(rows), key=lambda r: (r["ghc.live_blocks"], r["ghc.live_pinned"]))
+# A one-byte string takes 32 bytes; two more blocks are the runtime of the program.
+pinned = -(-n * 32 // 4096) + 2
+share = lambda r: r["ghc.free_blocks"] / (r["ghc.free_blocks"] + r["ghc.live_blocks"])
+'
+is "$name: the sum of all spans is the runtime's own count of blocks at every collection" \
+	"all(spans(r) == r['ghc.live_blocks'] for rows in (strip, take) for r in rows) and len(strip) > 40"
+is "$name: the same with its threaded runtime" "all(spans(r) == r['ghc.live_blocks'] for r in runtime(tmp + '/threaded.json')) and len(runtime(tmp + '/threaded.json')) > 40"
+is "$name: free blocks are those of the runtime's own inventory" \
+	"all([r['ghc.free_blocks'] for r in runtime(f'{tmp}/debug.{m}.json')] == inventory(m) and len(inventory(m)) > 30 for m in ('strip', 'take'))"
+is "$name: every tenth string keeps every block, the first tenth a tenth of them" \
+	"high(strip)['ghc.live_pinned'] == full(strip)[-1]['ghc.live_pinned'] == pinned and abs(full(take)[-1]['ghc.live_pinned'] - pinned / 10) < 5"
+is "$name: three quarters of the heap are free" "0.6 < share(full(strip)[-1]) < 0.8"
+is "$name: that is the finding, and only there" \
+	"'(%d -> %d)' % (pinned, pinned) in finding(tmp + '/pinned-strip/strip.report.json', 'pinned-blocks')['title'] and not finding(tmp + '/pinned-strip/take.report.json', 'pinned-blocks')"
+is "$name: by its own figures alone" "len(runtime(tmp + '/os.json')) > 30 and 'ghc.live_pinned' not in runtime(tmp + '/os.json')[0] and spans(runtime(tmp + '/os.json')[0]) == 0"
+is "$name: by perf events too" "all(spans(r) == r['ghc.live_blocks'] for r in runtime(tmp + '/perf.json')) and len(runtime(tmp + '/perf.json')) > 30"
+cp "$TMP/pinned-strip/strip" "$TMP/stripped" && strip "$TMP/stripped"
+"$HEAPTAPE" record -q -f --runtime ghc -o "$TMP/x.tape" -- "$TMP/stripped" 1000 strip >/dev/null 2>"$TMP/err"
+check "$name: a program without symbols is refused by name" grep -q "symbols were stripped" "$TMP/err"
+
+name="case: pinned churn"
+ghc_case "$name" pinned-churn -c 1500
+CODE=$RUNTIME'
+folder = tmp + "/pinned-churn/"
+rows = runtime(folder + "A16m.report.json")
+told = [tuple(map(int, re.findall(r"\d+", line))) for line in open(folder + "A16m.1.out") if line.startswith("tick")]
+by_tick = full(rows)[-len(told):]
+found = finding(folder + "A16m.report.json", "heap-at-peak")
+numbers = [float(x) for x in re.findall(r"([\d.]+) %", found["evidence"])] if found else []
+variants = re.findall(r"^(\S+):", open(folder + "variants").read(), re.M)
+'
+is "$name: live bytes and the heap are what the program's own statistics say, at each of its collections" \
+	"len(told) == 32 and all(r['ghc.live_bytes'] == t[1] and r['ghc.megablocks'] << 20 == t[2] for r, t in zip(by_tick, told))"
+is "$name: blocks are exact under every setting that copies or compacts" \
+	"len(variants) == 6 and all(spans(r) == r['ghc.live_blocks'] for v in variants if 'xn' not in v for r in runtime(folder + v + '.report.json'))"
+is "$name: the heap stays at its peak, held by large and pinned objects of one place, a tenth lost to rounding" \
+	"found and numbers[0] > 90 and numbers[1] > 98 and 8 < numbers[2] < 15"
+is "$name: the script's last line names the place" "'Data.ByteString.\$wreplicate makes 99.9' in open(tmp + '/case.log').read()"
+
+name="case: long-lived"
+ghc_case "$name" long-lived -n 20000
+CODE=$RUNTIME'
+folder = tmp + "/long-lived/"
+def own(variant):
+    words = open(f"{folder}{variant}.1.out").read().split()
+    return {w: int(words[words.index(w) + 1]) for w in ("region", "copied", "most_in_use", "full") if w in words}
+rows = {v: runtime(f"{folder}{v}.report.json") for v in ("heap", "region", "heap-A64m", "heap-c")}
+'
+is "$name: copied bytes and the heap are what the program's own statistics say" \
+	"all(sum(r['ghc.copied_bytes'] for r in rows[v][:-1]) == own(v)['copied'] and max(r['ghc.megablocks'] for r in rows[v]) << 20 == own(v)['most_in_use'] for v in rows)"
+is "$name: the region's blocks are what it says of itself" "max(r['spans.compact'] for r in rows['region']) == own('region')['region'] > 20e6"
+is "$name: a region saves nine tenths of the copying, as measured by running it" "own('region')['copied'] * 9 < own('heap')['copied']"
+is "$name: that is the finding, and gone with the region" \
+	"finding(folder + 'heap.report.json', 'recopied') and not finding(folder + 'region.report.json', 'recopied')"
 exit 0

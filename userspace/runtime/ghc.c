@@ -33,7 +33,7 @@ enum probe {
 	P_COMPACT_END, P_NR
 };
 
-enum { TALLY_LARGE, TALLY_PINNED };
+enum { TALLY_LARGE, TALLY_PINNED }; /* PINNED directly behind LARGE: see probe_survivors */
 
 /* A call of a function that gives something, under way. */
 struct open_call {
@@ -132,7 +132,7 @@ static void probe_object(struct runtime *rt, enum probe what, const struct runti
 }
 
 /* The collector moves a large object's blocks to the living once in a collection: counted, without a record. */
-static void probe_survivors(struct runtime *rt, const struct runtime_symbol *at, unsigned tally, uint64_t flag)
+static void probe_survivors(struct runtime *rt, const struct runtime_symbol *at)
 {
 	for (int i = -1; i < 3; i++) {
 		struct runtime_symbol one = { .name = at->name, .vaddr = i < 0 ? at->vaddr : at->more[i] };
@@ -143,9 +143,8 @@ static void probe_survivors(struct runtime *rt, const struct runtime_symbol *at,
 		c->loads[c->nr++] = (struct ht_load){ .base = HT_BASE_REG + RT_DI, .op = HT_LOAD_GHC_DESCR };
 		capture_read(c, HT_BASE_WORD, 0, BD_FLAGS, 2);
 		c->if_word = 1;
-		c->if_mask = flag;
-		c->if_least = 1;
-		c->tally = (uint8_t)(tally + 1);
+		c->tally = TALLY_LARGE + 1;
+		c->tally_mask = BF_PINNED;
 	}
 }
 
@@ -202,8 +201,7 @@ static int ghc_open(struct runtime *rt)
 			capture_read(c, HT_BASE_REG, RT_DI, BD_BLOCKS, 4);
 			capture_read(c, HT_BASE_REG, RT_DI, BD_FLAGS, 2);
 		}
-		probe_survivors(rt, &symbols[S_EVACUATE], TALLY_LARGE, BF_LARGE);
-		probe_survivors(rt, &symbols[S_EVACUATE], TALLY_PINNED, BF_PINNED);
+		probe_survivors(rt, &symbols[S_EVACUATE]);
 	}
 	if (rt->levels & RUNTIME_OBJECTS) {
 		probe_object(rt, P_PINNED, &symbols[S_PINNED], 0, HT_CAPTURE_STG);

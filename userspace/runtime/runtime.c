@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sites/code.h"
+
 static const struct runtime_profile *const profiles[] = { &runtime_ghc };
 
 #define PROFILES_NR (sizeof(profiles) / sizeof(profiles[0]))
@@ -107,6 +109,20 @@ bool runtime_symbols(const struct object *obj, struct runtime_symbol *symbols, s
 
 /* ---- probes ---- */
 
+/* What a breakpoint on the instruction costs. */
+static uint8_t trap_at(const struct object *obj, uint64_t vaddr)
+{
+	struct code_reader *reader = code_reader_new();
+	struct code_insn insn = { 0 };
+	size_t nbytes;
+	const uint8_t *bytes = object_code(obj, vaddr, &nbytes);
+
+	if (reader && bytes)
+		code_decode(reader, bytes, nbytes, vaddr, &insn);
+	code_reader_free(reader);
+	return insn.emulated ? HT_TRAP_EMULATED : HT_TRAP_STEPPED;
+}
+
 struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, uint64_t vaddr, bool is_return)
 {
 	struct runtime_probe *p = &rt->probes[rt->nr_probes];
@@ -114,7 +130,7 @@ struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, ui
 	if (rt->nr_probes == HT_CAPTURES_MAX)
 		return NULL;
 	*p = (struct runtime_probe){ .function = function, .vaddr = vaddr, .is_return = is_return };
-	p->capture.trap = is_return ? HT_TRAP_RETURN : HT_TRAP_STEPPED;
+	p->capture.trap = is_return ? HT_TRAP_RETURN : trap_at(rt->obj, vaddr);
 	rt->nr_probes++;
 	return p;
 }
