@@ -144,6 +144,12 @@ static __always_inline u32 capture_stack(const struct capture_hit *hit, u8 how)
 
 	if (!stacks_mode || !how)
 		return 0;
+	if (how == HT_CAPTURE_RETURNING) {
+		at.frame0 = at.ip;
+		at.ip = user_word(at.sp);
+		at.sp += 8;
+		at.ra_addr = 0;
+	}
 	return (u32)(how == HT_CAPTURE_STG ? stg_capture(&at) : stack_capture(&at));
 }
 

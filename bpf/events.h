@@ -128,7 +128,8 @@ struct ht_load {
 	__u8 pad[5];
 };
 
-enum ht_capture_stack { HT_CAPTURE_NO_STACK, HT_CAPTURE_NATIVE, HT_CAPTURE_STG };
+/* RETURNING: the probe stands on a return instruction. */
+enum ht_capture_stack { HT_CAPTURE_NO_STACK, HT_CAPTURE_NATIVE, HT_CAPTURE_STG, HT_CAPTURE_RETURNING };
 
 struct ht_capture {
 	struct ht_load loads[HT_CAPTURE_WORDS];

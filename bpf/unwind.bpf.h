@@ -302,8 +302,18 @@ static __always_inline int step_by_fp(struct walk *w, struct memo_draft *m)
 	w->ended = !ra;
 	if (!ra)
 		return 1;
-	if (!is_behind_call(ra))
-		return walk_cut(w, HT_CUT_FP);
+	if (!is_behind_call(ra)) {
+		u64 outer;
+
+		/* A goroutine's first function was not called, but no frame pointer stands behind its own. */
+		if (walk_read(w, w->bp, &outer))
+			return 1;
+		if (outer)
+			return walk_cut(w, HT_CUT_FP);
+		memo_add(w, m, w->bp, 0, 0);
+		w->ended = 1;
+		return 1;
+	}
 	w->bp_addr = w->bp;
 	w->bp_from = BP_SAVED;
 	w->sp = w->bp + 16;

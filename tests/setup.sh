@@ -30,7 +30,7 @@ command -v npm >/dev/null || tests+=(npm)
 # Another libc, and programs with it inside.
 tests+=(musl-tools)
 # Programs with a runtime of their own.
-languages=(ghc golang-go)
+languages=(ghc golang-go golang-1.23-go)
 tests+=("${languages[@]}")
 bench=(heaptrack bpftrace memcached)
 kernels=(qemu-system-x86 busybox-static binutils)

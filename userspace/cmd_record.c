@@ -50,8 +50,8 @@ static const struct command_option options[] = {
 	{ "max-cost", 0, "N%", "what recording may take of the target's CPU time, from 1% to 99%: beyond it frees lose their stacks, then\n"
 				 "those of the busiest sites are thinned, then it ends; each step is told, and on the tape" },
 	{ "live", 0, NULL, "show on the terminal, once a second, what lives and is called: rates, losses, the call stacks that hold most" },
-	{ "runtime", 0, "auto|ghc|none", "of a program whose language has a runtime with a heap of its own: record what that holds, too (auto:\n"
-					 "where the program is of a known kind; ghc: Haskell)" },
+	{ "runtime", 0, "auto|ghc|go|none", "of a program whose language has a runtime with a heap of its own: record what that holds, too (auto:\n"
+					 "where the program is of a known kind; ghc: Haskell, go: Go)" },
 	{ "levels", 0, "LIST", "of a runtime: os (its own counts only, cheap), pages (what it holds its objects in), objects; separated by\n"
 			       "commas (default os,pages,objects)" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
@@ -166,7 +166,7 @@ static int parse_runtime(const struct command *cmd, const char *value, const cha
 	*name_ret = value;
 	if (!strcmp(value, "auto") || !strcmp(value, "none") || runtime_find(NULL, value))
 		return 0;
-	return command_usage_error(cmd, "--runtime is auto, ghc or none, not '%s'", value);
+	return command_usage_error(cmd, "--runtime is auto, ghc, go or none, not '%s'", value);
 }
 
 static int parse_levels(const struct command *cmd, const char *value, unsigned *levels_ret)

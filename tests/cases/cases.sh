@@ -28,7 +28,7 @@ if [ "${1:-}" = large ]; then
 	done
 	exit 0
 fi
-names=("case: sleeping owner" "case: pinned strip" "case: pinned churn" "case: long-lived")
+names=("case: sleeping owner" "case: pinned strip" "case: pinned churn" "case: long-lived" "case: size class")
 need_root "${names[@]}" || exit 0
 
 mkdir "$TMP/case"
@@ -172,4 +172,83 @@ is "$name: the region's blocks are what it says of itself" "max(r['spans.compact
 is "$name: a region saves nine tenths of the copying, as measured by running it" "own('region')['copied'] * 9 < own('heap')['copied']"
 is "$name: that is the finding, and gone with the region" \
 	"finding(folder + 'heap.report.json', 'recopied') and not finding(folder + 'region.report.json', 'recopied')"
+
+# ---- Go ----
+
+name="case: size class"
+mkdir "$TMP/sizeclass"
+timeout 200 "$ROOT/examples/cases/sizeclass/run.sh" -o "$TMP/sizeclass" -n 2500 >"$TMP/case.log" 2>&1
+check "$name: its script runs" test $? = 0
+
+# go_truth NAME: $TMP/NAME.tape against what its program printed to $TMP/NAME.out, into $TMP/NAME.truth.
+go_truth() {
+	local started
+	started=$("$HEAPTAPE" info "$TMP/$1.tape" --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["start_unix_ns"])')
+	"$HEAPTAPE" dump "$TMP/$1.tape" | /usr/bin/python3 "$ROOT/tests/cases/go_truth.py" "$TMP/$1.out" "$started" >"$TMP/$1.truth"
+}
+
+# go_record NAME PROGRAM ARGS...
+go_record() {
+	local run=$1
+	shift
+	timeout 120 "$HEAPTAPE" record -q -f -o "$TMP/$run.tape" -- "$@" >"$TMP/$run.out" 2>"$TMP/$run.err" && go_truth "$run"
+}
+
+go_truth sizeclass/broken
+go_truth sizeclass/fixed
+CODE=$RUNTIME'
+import os
+truth = lambda run: json.load(open(f"{tmp}/{run}.truth"))
+# As near as the runtime itself is: a block of several tiny objects counts once there.
+def good(run, snapshots, figures=1):
+    t = truth(run)
+    return t["inuse"] == 0 and t["alloc"] < 0.002 and t["mallocs"] < 0.0005 and t["frees"] < 0.0005 and t["snapshots"] == snapshots and \
+        t["homeless"] == 0 and (t["figures_off"] == 0 and t["figures"] > 20) == bool(figures)
+def share(path, size):
+    """How full the spans of a class were at the collection before the snapshot in the middle of the sixth epoch."""
+    rows = runtime(path + ".report.json")
+    shot = next(l.split() for l in open(path + ".out") if " middle6 " in l)
+    ns = int(shot[3]) - json.load(open(path + ".info"))["start_unix_ns"]
+    row = [r for r in rows if r["ns"] <= ns][-1]
+    return row[f"taken.{size}"] / row[f"spans.{size}"]
+'
+"$HEAPTAPE" info "$TMP/sizeclass/broken.tape" --json >"$TMP/sizeclass/broken.info"
+is "$name: HeapInuse to the byte, HeapAlloc, Mallocs and Frees as the program's own statistics, at every snapshot" \
+	"good('sizeclass/broken', 12) and good('sizeclass/fixed', 12)"
+is "$name: what was restored is near 39 % in the middle of the sixth epoch" \
+	"all(0.36 < share(tmp + '/sizeclass/broken', c) < 0.43 for c in ('1792 noscan', '2304 noscan', '3456 noscan'))"
+is "$name: that is the finding, and only there" \
+	"'noscan' in finding(tmp + '/sizeclass/broken.report.json', 'classes-left')['title'] and not finding(tmp + '/sizeclass/fixed.report.json', 'classes-left')"
+is "$name: the script draws it" "open(tmp + '/case.log').read().count('free places, at most') == 2"
+
+newer=/usr/lib/go-1.23/bin/go
+if [ -x $newer ]; then
+	HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off $newer build -o "$TMP/sizeclass123" "$ROOT/examples/cases/sizeclass/main.go"
+	HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off $newer build -ldflags '-s -w' -o "$TMP/stripped123" "$ROOT/examples/cases/sizeclass/main.go"
+	go_record go123 "$TMP/sizeclass123" 1000 broken
+	is "go 1.23: the same" "good('go123', 12)"
+	go_record gostripped123 "$TMP/stripped123" 1000 broken
+	is "go 1.23: the same of a stripped program, without the runtime's own count" "good('gostripped123', 12, 0)"
+else
+	skip "go 1.23" "golang-1.23-go is not on this machine"
+	skip "go 1.23, stripped" "golang-1.23-go is not on this machine"
+fi
+HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off go build -ldflags '-s -w' -o "$TMP/stripped" "$ROOT/examples/cases/sizeclass/main.go"
+go_record gostripped "$TMP/stripped" 1000 broken
+is "go 1.19: a stripped program, without the runtime's own count" "good('gostripped', 12, 0)"
+HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off go build -o "$TMP/goroutines" "$ROOT/tests/cases/goroutines.go"
+go_record gostacks "$TMP/goroutines" "${GO_ROUTINES:-1500}"
+check "go: goroutines whose stacks move while they are probed end as they should" grep -q "^snapshot end" "$TMP/gostacks.out"
+CODE=$RUNTIME'
+said = dict(re.findall(r"(\w+) (\d+)", open(tmp + "/gostacks.out").read()))
+births = 0
+for line in open(tmp + "/gostacks.dump"):
+    births += "\"op\":\"malloc\"" in line
+stacks = json.load(open(tmp + "/gostacks.json"))
+grown = [s for s in stacks["stacks"] if any(stacks["frames"][f].get("function") == "main.grow" for f in s["frames"])]
+'
+"$HEAPTAPE" dump "$TMP/gostacks.tape" >"$TMP/gostacks.dump"
+"$HEAPTAPE" report "$TMP/gostacks.tape" --json >"$TMP/gostacks.json" 2>/dev/null
+is "go: and every allocation is on the tape once" "abs(births / int(said['mallocs']) - 1) < 0.0005"
+is "go: with the stacks of its deep calls" "sum(s['allocations'] for s in grown) > 0.9 * births and max(len(s['frames']) for s in grown) > 60"
 exit 0

@@ -233,9 +233,93 @@ static void rule_recopied(struct rules *r, const struct full *full)
 		 "and needed as much room beside them.", full->nr, r->a->levels.nr_rows, nr_fell, human_nbytes(part, last));
 }
 
+/* Bytes of a row's spans that no live object takes up, of one use or of all size classes. */
+static uint64_t holes_of(const struct levels_row *row, unsigned use)
+{
+	return row->uses[use] > row->taken[use] ? row->uses[use] - row->taken[use] : 0;
+}
+
+/* A size class is called by its size; large objects have spans of their own. */
+static bool is_class(const struct levels *lv, unsigned use)
+{
+	return lv->uses[use][0] >= '0' && lv->uses[use][0] <= '9';
+}
+
+static uint64_t all_holes(const struct levels *lv, const struct levels_row *row)
+{
+	uint64_t sum = 0;
+
+	for (unsigned u = 0; u < lv->nr_uses; u++)
+		sum += is_class(lv, u) ? holes_of(row, u) : 0;
+	return sum;
+}
+
+/* The class whose spans are less than half taken, and hold most free places; its part of what was born before and since. */
+struct worst_class {
+	unsigned use;
+	uint64_t holes, born_before, born_since, all_before, all_since;
+};
+
+static bool find_worst(const struct levels *lv, const struct levels_row *row, struct worst_class *w)
+{
+	const struct levels_row *last = &lv->rows[lv->nr_rows - 1];
+
+	*w = (struct worst_class){ 0 };
+	for (unsigned u = 0; u < lv->nr_uses; u++) {
+		w->all_before += row->born[u];
+		w->all_since += last->born[u] - row->born[u];
+		if (!is_class(lv, u) || holes_of(row, u) <= w->holes || row->taken[u] * 2 > row->uses[u])
+			continue;
+		w->use = u;
+		w->holes = holes_of(row, u);
+		w->born_before = row->born[u];
+		w->born_since = last->born[u] - row->born[u];
+	}
+	return w->holes;
+}
+
+/*
+ * Spans of a size class are only used for it: when what was read at a start is of other sizes than what comes later, the places
+ * that it leaves stay empty until their whole span is. Case: a database of metrics whose heap grew for a day after each restart.
+ */
+static void rule_classes_left(struct rules *r)
+{
+	const struct levels *lv = &r->a->levels;
+	const struct levels_row *worst = NULL;
+	char holes[HUMAN_MAX], all[HUMAN_MAX];
+	struct worst_class w;
+	struct finding *f;
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < lv->nr_rows; i++)
+		if (!worst || all_holes(lv, &lv->rows[i]) > all_holes(lv, worst))
+			worst = &lv->rows[i];
+	if (!worst || all_holes(lv, worst) < FLOOR_NBYTES || !find_worst(lv, worst, &w))
+		return;
+	for (unsigned u = 0; u < lv->nr_uses; u++)
+		nr += is_class(lv, u) && holes_of(worst, u) * 2 > worst->uses[u] && holes_of(worst, u) > w.holes / 4;
+	/* A class that goes on to be filled has holes that are in use. */
+	if (w.holes * nr * 2 < all_holes(lv, worst) || findings_percent(w.born_since, w.all_since) * 2 > findings_percent(w.born_before, w.all_before))
+		return;
+	f = findings_add(r, "classes-left", all_holes(lv, worst),
+			 "Give data that is read at the start the sizes and the order of what comes later, so that its places are used again.");
+	if (!f)
+		return;
+	snprintf(f->title, sizeof(f->title), "spans of size class %s are %.0f %% full and hold %s of free places, as %u other classes do: new objects are of other sizes",
+		 lv->uses[w.use], findings_percent(worst->taken[w.use], worst->uses[w.use]), human_nbytes(holes, w.holes), nr ? nr - 1 : 0);
+	snprintf(f->evidence, sizeof(f->evidence),
+		 "At %.2f s the spans of all classes held %s of free places. Before, %.2g %% of all bytes were allocated in this class, and %.2g %% since.",
+		 (double)worst->ns / 1e9, human_nbytes(all, all_holes(lv, worst)), findings_percent(w.born_before, w.all_before),
+		 findings_percent(w.born_since, w.all_since));
+	findings_name_stacks(r, f, born_of);
+}
+
 void findings_levels(struct rules *r)
 {
 	struct full full = { 0 };
+
+	if (!strcmp(r->a->levels.runtime, "go"))
+		rule_classes_left(r);
 
 	if (!strcmp(r->a->levels.runtime, "ghc") && find_full(&r->a->levels, &full)) {
 		rule_pinned_blocks(r, &full);

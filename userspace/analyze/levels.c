@@ -13,6 +13,7 @@ struct levels_impl {
 	const struct tape_reader *reader;
 	struct index_map use_of; /* page -> index of uses plus 1; 0: in no span */
 	uint64_t last_addr, last_nbytes; /* the last span told, until an object is born in it */
+	uint32_t class_nbytes[LEVELS_USES]; /* of a place in a span of that use, 0: as large as the object */
 };
 
 int levels_begin(struct levels *lv, const struct tape_reader *r)
@@ -113,6 +114,8 @@ static int take_span(struct levels *lv, const struct tape_event *ev)
 		lv->nr_left_out++;
 		use = LEVELS_USES - 1; /* all others */
 	}
+	/* "1152 noscan": spans of one size class are called by it. */
+	lv->impl->class_nbytes[use] = (uint32_t)strtoul(lv->uses[use], NULL, 10);
 	lv->nr_spans++;
 	lv->impl->last_addr = ev->addr;
 	lv->impl->last_nbytes = ev->size;
@@ -131,9 +134,27 @@ int levels_take(struct levels *lv, const struct tape_event *ev)
 	}
 }
 
+#define TINY_NBYTES 16 /* places of that size are shared by objects that begin inside */
+
+/* The place that an object takes up, in *use_ret; 0: none of its own. */
+static uint64_t place_nbytes(const struct levels *lv, const struct heap_object *o, uint32_t *use_ret)
+{
+	uint32_t use = index_map_find(&lv->impl->use_of, o->addr / LEVELS_PAGE), class;
+
+	if (use == INDEX_NONE || !use)
+		return 0;
+	*use_ret = use - 1;
+	class = lv->impl->class_nbytes[use - 1];
+	if (class == TINY_NBYTES)
+		return o->addr % TINY_NBYTES ? 0 : TINY_NBYTES;
+	return class ? class : o->size;
+}
+
 void levels_birth(struct levels *lv, const struct heap_object *born)
 {
 	struct levels_impl *im = lv->impl;
+	uint32_t use = 0;
+	uint64_t place;
 
 	if (!im || born->alloc != lv->alloc)
 		return;
@@ -141,6 +162,9 @@ void levels_birth(struct levels *lv, const struct heap_object *born)
 	lv->born_nbytes += born->size;
 	lv->now.live++;
 	lv->now.live_nbytes += born->size;
+	place = place_nbytes(lv, born, &use);
+	lv->now.taken[use] += place;
+	lv->now.born[use] += place;
 	/* More than half of the last page is the object's: the span was made for it. */
 	if (born->addr >= im->last_addr && born->addr - im->last_addr < LEVELS_PAGE && im->last_nbytes > LEVELS_PAGE &&
 	    born->size > im->last_nbytes / 2) {
@@ -152,10 +176,16 @@ void levels_birth(struct levels *lv, const struct heap_object *born)
 
 void levels_death(struct levels *lv, const struct heap_object *dead, bool collected)
 {
+	uint32_t use = 0;
+	uint64_t place;
+
 	if (!lv->impl || dead->alloc != lv->alloc)
 		return;
 	lv->now.live--;
 	lv->now.live_nbytes -= dead->size;
+	/* Its span may have gone first, or be used for something else. */
+	place = place_nbytes(lv, dead, &use);
+	lv->now.taken[use] -= place < lv->now.taken[use] ? place : lv->now.taken[use];
 	lv->collected += collected;
 }
 

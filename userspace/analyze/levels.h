@@ -15,12 +15,14 @@
 #include "formats/heap.h"
 #include "formats/tape.h"
 
-enum { LEVELS_FIGURES = 16, LEVELS_USES = 15, LEVELS_PAGE = 4096, LEVELS_NAME = 32 };
+enum { LEVELS_FIGURES = 16, LEVELS_USES = 144, LEVELS_PAGE = 4096, LEVELS_NAME = 32 };
 
 struct levels_row {
 	uint64_t ns;
 	uint64_t figures[LEVELS_FIGURES]; /* by the order in which their names came */
 	uint64_t uses[LEVELS_USES];       /* bytes of spans by what they are for */
+	uint64_t taken[LEVELS_USES];      /* of these: bytes of the places that live objects take up */
+	uint64_t born[LEVELS_USES];       /* bytes of places that objects have taken up so far */
 	uint64_t live, live_nbytes;       /* objects of the runtime */
 };
 

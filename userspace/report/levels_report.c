@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "message.h"
@@ -44,6 +45,44 @@ static uint64_t oldest_generation(const struct levels *lv)
 	return oldest;
 }
 
+#define USES_IN_TABLE 6 /* more are told apart from the figures, those with most free places */
+
+/* The size classes with most free places, at the moment at which there were most. */
+static void print_classes(const struct levels *lv, FILE *out)
+{
+	const struct levels_row *worst = NULL;
+	uint64_t most = 0;
+	bool shown[LEVELS_USES] = { false };
+	char text[3][HUMAN_MAX];
+
+	for (size_t i = 0; i < lv->nr_rows; i++) {
+		uint64_t free_nbytes = 0;
+
+		for (unsigned k = 0; k < lv->nr_uses; k++)
+			free_nbytes += lv->rows[i].uses[k] - lv->rows[i].taken[k];
+		if (!worst || free_nbytes > most) {
+			most = free_nbytes;
+			worst = &lv->rows[i];
+		}
+	}
+	if (!worst)
+		return;
+	fprintf(out, "\nSpans when they held most free places, %s at %.2f s:\n", human_nbytes(text[0], most), (double)worst->ns / 1e9);
+	fprintf(out, "%16s %10s %10s %8s\n", "size class", "spans", "free", "full");
+	for (unsigned n = 0; n < USES_IN_TABLE + 2; n++) {
+		unsigned best = LEVELS_USES;
+
+		for (unsigned k = 0; k < lv->nr_uses; k++)
+			if (!shown[k] && (best == LEVELS_USES || worst->uses[k] - worst->taken[k] > worst->uses[best] - worst->taken[best]))
+				best = k;
+		if (best == LEVELS_USES || worst->uses[best] <= worst->taken[best])
+			break;
+		shown[best] = true;
+		fprintf(out, "%16s %10s %10s %6.0f %%\n", lv->uses[best], human_nbytes(text[0], worst->uses[best]),
+			human_nbytes(text[1], worst->uses[best] - worst->taken[best]), 100.0 * (double)worst->taken[best] / (double)worst->uses[best]);
+	}
+}
+
 static void print_row(const struct levels *lv, const struct levels_row *row, FILE *out)
 {
 	char text[HUMAN_MAX];
@@ -51,7 +90,7 @@ static void print_row(const struct levels *lv, const struct levels_row *row, FIL
 	fprintf(out, "%8.2f s", (double)row->ns / 1e9);
 	for (unsigned k = 0; k < lv->nr_figures; k++)
 		fprintf(out, " %12s", value_text(lv->figures[k], row->figures[k], text, sizeof(text)));
-	for (unsigned k = 0; k < lv->nr_uses; k++)
+	for (unsigned k = 0; k < lv->nr_uses && lv->nr_uses <= USES_IN_TABLE; k++)
 		fprintf(out, " %10s", human_nbytes(text, row->uses[k]));
 	fputc('\n', out);
 }
@@ -68,13 +107,13 @@ void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 	fprintf(out, "\nThe runtime of the language (%s, levels %s): its own figures at %zu moments", lv->runtime, lv->levels, lv->nr_rows);
 	if (nr < lv->nr_rows)
 		fprintf(out, ", of which %zu were full collections", nr);
-	fputs(lv->nr_uses ? ", and its spans by their use.\n" : ".\n", out);
+	fputs(lv->nr_uses && lv->nr_uses <= USES_IN_TABLE ? ", and its spans by their use.\n" : ".\n", out);
 	if (!nr)
 		return;
 	fprintf(out, "%10s", "at");
 	for (unsigned k = 0; k < lv->nr_figures; k++)
 		fprintf(out, " %12s", short_name(lv->figures[k]));
-	for (unsigned k = 0; k < lv->nr_uses; k++)
+	for (unsigned k = 0; k < lv->nr_uses && lv->nr_uses <= USES_IN_TABLE; k++)
 		fprintf(out, " %10s", lv->uses[k]);
 	fputc('\n', out);
 	for (size_t i = 0; i < lv->nr_rows; i++) {
@@ -87,6 +126,8 @@ void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 			print_row(lv, &lv->rows[i], out);
 		}
 	}
+	if (lv->nr_uses > USES_IN_TABLE)
+		print_classes(lv, out);
 	if (lv->unknown_nbytes)
 		fprintf(out, "Spans of %" PRIu64 " bytes ended that the recording had not seen begin.\n", lv->unknown_nbytes);
 	if (lv->nr_left_out)
@@ -115,6 +156,8 @@ static int put_row(const struct levels *lv, const struct levels_row *row, cJSON 
 		err = add_number(list, row->figures[k]);
 	for (unsigned k = 0; k < lv->nr_uses && !err; k++)
 		err = add_number(list, row->uses[k]);
+	for (unsigned k = 0; k < lv->nr_uses && !err; k++)
+		err = add_number(list, row->taken[k]);
 	if (!err)
 		err = add_number(list, row->live);
 	return err ? err : add_number(list, row->live_nbytes);
@@ -145,6 +188,10 @@ int levels_put_json(const struct levels *lv, cJSON *root)
 		cJSON_AddItemToArray(columns, cJSON_CreateString(lv->figures[k]));
 	for (unsigned k = 0; k < lv->nr_uses; k++) {
 		snprintf(name, sizeof(name), "spans.%s", lv->uses[k]);
+		cJSON_AddItemToArray(columns, cJSON_CreateString(name));
+	}
+	for (unsigned k = 0; k < lv->nr_uses; k++) {
+		snprintf(name, sizeof(name), "taken.%s", lv->uses[k]);
 		cJSON_AddItemToArray(columns, cJSON_CreateString(name));
 	}
 	cJSON_AddItemToArray(columns, cJSON_CreateString("objects"));

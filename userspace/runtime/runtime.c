@@ -11,7 +11,7 @@
 
 #include "sites/code.h"
 
-static const struct runtime_profile *const profiles[] = { &runtime_ghc };
+static const struct runtime_profile *const profiles[] = { &runtime_ghc, &runtime_go };
 
 #define PROFILES_NR (sizeof(profiles) / sizeof(profiles[0]))
 

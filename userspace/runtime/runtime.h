@@ -60,7 +60,7 @@ struct runtime_profile {
 	void (*close)(struct runtime *rt);
 };
 
-extern const struct runtime_profile runtime_ghc;
+extern const struct runtime_profile runtime_ghc, runtime_go;
 
 /* The profile of that name (NULL: whichever recognises the file); NULL: there is none. */
 const struct runtime_profile *runtime_find(const struct object *obj, const char *name);

@@ -221,6 +221,11 @@ static int text_of_file(struct tables *t, const struct process *p, const struct 
 		text->kind = HT_TEXT_FP;
 		return 0;
 	}
+	/* Go's linker writes no .eh_frame; all its code keeps frame pointers. */
+	if (!o->rows && o->obj && object_has_moving_stacks(o->obj)) {
+		text->kind = HT_TEXT_FP;
+		return 0;
+	}
 	err = object_load(t, o);
 	if (err || !o->loaded || !object_vaddr(o->obj, r->offset, &vaddr))
 		return err;
