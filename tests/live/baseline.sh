@@ -93,5 +93,6 @@ others() { # NAME OPTIONS-OF-COMPARE...
 # Of a million bytes a thousand may be wrong.
 others jemalloc --tolerate 1000
 others mimalloc --tolerate 1000 --inside
+others tcmalloc --tolerate 1000
 killed_in_pause
 exit 0
