@@ -28,6 +28,8 @@ tests+=(chromium fonts-dejavu-core)
 command -v npm >/dev/null || tests+=(npm)
 # Another libc, and programs with it inside.
 tests+=(musl-tools)
+# tcmalloc's other build.
+tests+=(libgoogle-perftools4)
 bench=(heaptrack bpftrace memcached)
 kernels=(qemu-system-x86 busybox-static binutils)
 
