@@ -247,6 +247,9 @@ stripped() {
 		fail "a stripped program with an allocator that nobody knows is refused, with the reason" "$(cat "$TMP/err")"
 	fi
 	end_target "$PID"
+	strip -o "$TMP/nameless" "$TMP/exact-static-own-musl"
+	check "musl's own malloc beside the program's: refused" grep -q "but the program has another one of its own\|none of the libcs" \
+		<("$HEAPTAPE" probe --lib "$TMP/nameless" 2>&1)
 }
 
 need_root "ways" || exit 0
@@ -255,6 +258,7 @@ if ! { gcc "${FLAGS[@]}" -o "$TMP/exact" "$ROOT/tests/live/exact.c" && gcc "${FL
 	musl-gcc "${FLAGS[@]}" -o "$TMP/exact-musl" "$ROOT/tests/live/exact.c" &&
 	musl-gcc "${FLAGS[@]}" -static -o "$TMP/exact-static-musl" "$ROOT/tests/live/exact.c" &&
 	gcc "${FLAGS[@]}" -DOWN_ALLOCATOR -static -o "$TMP/exact-static-own" "$ROOT/tests/live/exact.c" &&
+	musl-gcc "${FLAGS[@]}" -DOWN_ALLOCATOR -static -Wl,--undefined=__libc_malloc,--undefined=__libc_free -o "$TMP/exact-static-own-musl" "$ROOT/tests/live/exact.c" &&
 	strip -o "$TMP/exact-stripped" "$TMP/exact-static"; } 2>"$TMP/err"; then
 	fail "ways" "the programs do not compile: $(head -n3 "$TMP/err")"
 	exit 0

@@ -12,12 +12,15 @@
 #include "sites/functions.h"
 
 #define MUSL_MALLOC "__libc_malloc_impl" /* all of musl's ways to malloc end there; their own code is one jump each */
+#define MUSL_FREE "__libc_free"
 #define NEAR_NBYTES (64u << 10)          /* of a section that is linked as one */
 
 enum {
 	PLACES_MAX = 4,
 	FIXED_SURE = 96, /* fewer fixed bytes count only near the same section's malloc, */
 	FIXED_NEAR = 24, /* and fewer than these only where that section has them */
+	JUMP = 0xe9,     /* and a distance of 32 bits, counted from behind it */
+	JUMP_NBYTES = 5,
 };
 
 uint64_t signature_hash(const uint8_t *bytes, size_t nbytes, const uint32_t *moved, uint32_t nr_moved)
@@ -238,6 +241,36 @@ static int place_of_name(const struct hit *hits, const struct signature *like, s
 	return err || sym->vaddr ? err : place_by(hits, like, true, sym);
 }
 
+/* A function that begins at a multiple of 16 and is one jump to `target`. */
+static bool has_jump_to(const struct object *obj, uint64_t target)
+{
+	static const uint8_t landing[] = { 0xf3, 0x0f, 0x1e, 0xfa }; /* endbr64 */
+	uint64_t vaddr, nbytes, offset;
+	size_t nbytes_avail;
+
+	for (unsigned i = 0; object_segment_at(obj, i, &vaddr, &nbytes, &offset); i++) {
+		const uint8_t *code = object_code(obj, vaddr, &nbytes_avail);
+
+		for (size_t at = (16 - vaddr % 16) % 16; code && at + sizeof(landing) + JUMP_NBYTES <= nbytes_avail; at += 16) {
+			size_t jump = at + (memcmp(code + at, landing, sizeof(landing)) ? 0 : sizeof(landing));
+			int32_t distance;
+
+			memcpy(&distance, code + jump + 1, sizeof(distance));
+			if (code[jump] == JUMP && vaddr + jump + JUMP_NBYTES + (uint64_t)(int64_t)distance == target)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Musl keeps its functions under names of its own, for itself, where the program brings others: then its free has no jump. */
+static bool is_in_force(const struct object *obj, const struct hit *hits, const struct signature *libc)
+{
+	struct object_symbol inner = { .name = MUSL_FREE };
+
+	return !has_name(libc, MUSL_MALLOC) || (!place_of_name(hits, libc, &inner) && has_jump_to(obj, inner.vaddr));
+}
+
 /* ---- the result ---- */
 
 static void no_libc(char *text, size_t nbytes)
@@ -254,12 +287,16 @@ static void no_libc(char *text, size_t nbytes)
 }
 
 /* Each function of the best libc that must be there is, and all are where every version says; fn gets them. */
-static int report(const struct hit *hits, int best, int (*fn)(void *arg, const struct object_symbol *sym), void *arg, char *text,
+static int report(const struct object *obj, const struct hit *hits, int best, int (*fn)(void *arg, const struct object_symbol *sym), void *arg, char *text,
 		  size_t text_nbytes)
 {
 	const struct signature *libc = &signature_table[best];
 	bool near = false;
 
+	if (!is_in_force(obj, hits, libc)) {
+		snprintf(text, text_nbytes, "its code has the malloc of %s, but the program has another one of its own", libc->libc);
+		return 0;
+	}
 	for (int round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < signature_table_nr; i++) {
 			const struct signature *sig = &signature_table[i];
@@ -302,7 +339,7 @@ int signatures_find(const struct object *obj, int (*fn)(void *arg, const struct 
 		no_libc(text, text_nbytes);
 	if (best >= 0) {
 		drop_far(obj, hits, best);
-		err = report(hits, best, fn, arg, text, text_nbytes);
+		err = report(obj, hits, best, fn, arg, text, text_nbytes);
 	}
 	free(hits);
 	return err;
