@@ -5,7 +5,7 @@
  *
  * Words. page: tcmalloc's own, of 4 to 256 KiB as built. span: a run of pages, which is free, or one large block, or cut
  * into blocks of one size class. Source for all layouts: gperftools 2.10, span.h, page_heap.h, pagemap.h, common.h,
- * central_freelist.h and thread_cache.h.
+ * central_freelist.h and thread_cache.h; what differs in 2.16 was seen in its live data.
  */
 #ifndef HEAPTAPE_BASELINE_TCMALLOC_H
 #define HEAPTAPE_BASELINE_TCMALLOC_H
@@ -26,9 +26,9 @@ enum {
 	TC_CACHE_NBYTES = 4160,     /* of a thread's */
 	TC_CACHE_LIST_NBYTES = 32,  /* first block, their number, ..., the class's size */
 	TC_CACHE_SIZE_OFF = 4096,   /* bytes in its lists */
-	TC_CACHE_THREAD_OFF = 4128,
-	TC_CACHE_NEXT_OFF = 4144,
-	TC_CACHE_PREV_OFF = 4152,
+	TC_CACHE_THREAD_OFF = 4128, /* in 2.10: the thread whose it is; the links to the next cache and the one before follow it */
+	TC_CACHE_LINKS_OFF = 4144,
+	TC_CACHE_LINKS_OFF_LATER = 4128, /* in 2.16, which notes no thread */
 };
 
 struct tcmalloc {
@@ -41,6 +41,7 @@ struct tcmalloc {
 	uint64_t central;                   /* of the first class's central list */
 	unsigned nr_classes;
 	uint32_t class_nbytes[TC_CLASSES_MAX], batch[TC_CLASSES_MAX]; /* a block's bytes; how many blocks a chain has */
+	unsigned links_off;                 /* in a thread's cache */
 	struct words cache_words;           /* addresses of variables that point to a thread's cache */
 	/* Of the walk. */
 	struct words cached;  /* free blocks that look used */

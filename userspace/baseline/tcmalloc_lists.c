@@ -220,7 +220,7 @@ static int each_cache(struct walk *w, int (*fn)(struct walk *w, void *arg, uint6
 
 				if (memory_read(w->pid, at, cache, sizeof(cache)) != sizeof(cache) || !tcmalloc_is_cache(t, cache))
 					break;
-				memcpy(&at, cache + (side ? TC_CACHE_PREV_OFF : TC_CACHE_NEXT_OFF), 8);
+				memcpy(&at, cache + t->links_off + (side ? 8 : 0), 8);
 				if (index_map_find(&seen, here) != INDEX_NONE) {
 					if (!side)
 						break;

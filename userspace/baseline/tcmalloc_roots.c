@@ -86,7 +86,7 @@ static int find_page_heap(struct walk *w, const struct data *d)
 	t->leaf_lg = (unsigned)(bits + 1) / 2;
 	t->root_lg = (unsigned)bits - t->leaf_lg;
 	if (t->page_lg > PAGE_LG_MAX || at < SETS_WORDS + (1ull << t->root_lg) || at + (best + 1) * TC_SPAN_WORDS > d->nr)
-		return walk_fail(w, -ENOENT, "its page heap is not found: it is not gperftools' tcmalloc as of 2.10, or holds nothing");
+		return walk_fail(w, -ENOENT, "its page heap is not found: it is not gperftools' tcmalloc as of 2.10 or 2.16, or holds nothing");
 	t->root = d->addr + 8 * (at - SETS_WORDS - (1ull << t->root_lg));
 	t->stats = d->addr + 8 * (at + best * TC_SPAN_WORDS);
 	return 0;
@@ -124,10 +124,11 @@ static bool is_size_map(const struct tcmalloc *t, const struct data *d, size_t a
 	const uint64_t *pages = d->words + behind;
 	unsigned n = t->nr_classes;
 
-	if (behind + TC_CLASSES_MAX + 1 > d->nr)
+	if (behind + TC_CLASSES_MAX + 2 > d->nr)
 		return false;
 	memcpy(sizes, bytes + at, sizeof(sizes));
-	if (sizes[0] || sizes[1] < 8 || sizes[1] > 16 || sizes[n - 1] != CLASS_NBYTES_LAST || pages[0] || pages[TC_CLASSES_MAX] != n)
+	if (sizes[0] || sizes[1] < 8 || sizes[1] > 16 || sizes[n - 1] != CLASS_NBYTES_LAST || pages[0] ||
+	    (pages[TC_CLASSES_MAX] != n && pages[TC_CLASSES_MAX + 1] != n))
 		return false;
 	for (unsigned i = 1; i < n; i++)
 		if (sizes[i] <= sizes[i - 1] || !pages[i] || pages[i] << t->page_lg < sizes[i])
@@ -162,33 +163,68 @@ bool tcmalloc_is_cache(const struct tcmalloc *t, const uint8_t *cache)
 	return true;
 }
 
-/* The layout behind the lists shows by a cache's owner being a thread. */
+/* The cache at addr; false: there is none. */
+static bool read_cache(struct walk *w, uint64_t addr, uint8_t cache[TC_CACHE_NBYTES])
+{
+	return memory_read(w->pid, addr, cache, TC_CACHE_NBYTES) == TC_CACHE_NBYTES && tcmalloc_is_cache(w->state, cache);
+}
+
+/* Both links of a cache are empty, or lead to one that leads back. */
+static bool are_links(struct walk *w, uint64_t addr, const uint8_t *cache, unsigned off)
+{
+	uint8_t other[TC_CACHE_NBYTES];
+
+	for (unsigned side = 0; side < 2; side++) {
+		uint64_t link, back;
+
+		memcpy(&link, cache + off + 8 * side, 8);
+		if (!link)
+			continue;
+		if (!read_cache(w, link, other))
+			return false;
+		memcpy(&back, other + off + 8 * !side, 8);
+		if (back != addr)
+			return false;
+	}
+	return true;
+}
+
+/* Where the links are: behind the thread whose cache it is, or where that would stand. 0: neither. */
+static unsigned find_links(struct walk *w, uint64_t addr, const uint8_t *cache, const struct ht_thread_pointer *threads, long nr_threads)
+{
+	uint64_t owner;
+
+	memcpy(&owner, cache + TC_CACHE_THREAD_OFF, 8);
+	for (long k = 0; k < nr_threads; k++)
+		if (threads[k].pointer == owner)
+			return are_links(w, addr, cache, TC_CACHE_LINKS_OFF) ? TC_CACHE_LINKS_OFF : 0;
+	return are_links(w, addr, cache, TC_CACHE_LINKS_OFF_LATER) ? TC_CACHE_LINKS_OFF_LATER : 0;
+}
+
+/* A word may also lead to a cache that is in nobody's use, and whose links are old. */
 static int find_caches(struct walk *w, const struct data *d, const struct ht_thread_pointer *threads, long nr_threads)
 {
 	struct tcmalloc *t = w->state;
 	size_t central = (t->central - d->addr) / 8, root = (t->root - d->addr) / 8;
-	bool owned = false;
 	int err = 0;
 
+	t->links_off = 0;
 	for (size_t i = 0; i < d->nr && !err; i++) {
 		uint8_t cache[TC_CACHE_NBYTES];
-		uint64_t owner;
 
 		if (i == central)
 			i += t->nr_classes * (TC_CENTRAL_NBYTES / 8);
 		if (i == root)
 			i += 1ull << t->root_lg;
-		if (i >= d->nr || !is_outside(d, d->words[i]) ||
-		    memory_read(w->pid, d->words[i], cache, sizeof(cache)) != sizeof(cache) || !tcmalloc_is_cache(t, cache))
+		if (i >= d->nr || !is_outside(d, d->words[i]) || !read_cache(w, d->words[i], cache))
 			continue;
-		memcpy(&owner, cache + TC_CACHE_THREAD_OFF, 8);
-		for (long k = 0; k < nr_threads && !owned; k++)
-			owned = threads[k].pointer == owner;
+		if (!t->links_off)
+			t->links_off = find_links(w, d->words[i], cache, threads, nr_threads);
 		err = words_add(&t->cache_words, d->addr + 8 * i);
 	}
 	if (err)
 		return walk_fail(w, err, "out of memory");
-	return owned ? 0 : walk_fail(w, -ENOENT, "its threads' caches are not found");
+	return t->links_off ? 0 : walk_fail(w, -ENOENT, "its threads' caches are not found");
 }
 
 /* What is committed and what is given back is all that the system gave. They change one after the other. */
