@@ -214,6 +214,19 @@ trixie_libc() {
 	[ -n "$files" ] && echo "$files/usr/lib/x86_64-linux-gnu"
 }
 
+# one_byte_more PROGRAM TWIN FUNCTION: another version of a function that must be there makes it another libc.
+one_byte_more() {
+	local name="$(basename "$2"), stripped: with another $3 it is refused"
+	/usr/bin/python3 - "$1" "0x$(nm "$2" | sed -n "s/^\([0-9a-f]*\) . $3\$/\1/p" | head -n1)" "$TMP/changed" <<'PY'
+import sys
+code = bytearray(open(sys.argv[1], "rb").read())
+code[(int(sys.argv[2], 16) & 0xfffff) + 1] ^= 8 # of its first or second instruction
+open(sys.argv[3], "wb").write(code)
+PY
+	"$HEAPTAPE" probe --lib "$TMP/changed" >"$TMP/out" 2>"$TMP/err"
+	if [ $? = 1 ] && grep -q "its $3 is another one\|its code is none of the libcs" "$TMP/err"; then pass "$name"; else fail "$name" "$(head -n2 "$TMP/out" "$TMP/err")"; fi
+}
+
 # Programs without a name in them, of libcs that are known by their code; and one that has another allocator.
 stripped() {
 	local libc program other
@@ -229,6 +242,7 @@ stripped() {
 		exactly "$program, stripped: found by its code" map_files --plans simple
 		check "$program, stripped: the tape says so" test "$(json "$TMP/info.json" "len([a for a in d['allocators'] if 'found' in a])")" = 1
 		same_places "$program, stripped: the same places as by its names" "$TMP/nameless" "$TMP/$program"
+		one_byte_more "$TMP/nameless" "$TMP/$program" "$([ $libc = gnu ] && echo calloc || echo __libc_free)"
 	done
 	if other=$(trixie_libc 2>"$TMP/fetch.err") && { "$BUILD/make_signatures" --known "$other/libc.a" || ! echo "not in the table" >"$TMP/fetch.err"; } &&
 		gcc "${FLAGS[@]}" -static -s -L"$other" -o "$TMP/nameless" "$ROOT/tests/live/exact.c" 2>"$TMP/fetch.err"; then

@@ -17,6 +17,7 @@
 
 enum {
 	PLACES_MAX = 4,
+	NAMES_MAX = 128, /* of one libc */
 	FIXED_SURE = 96, /* fewer fixed bytes count only near the same section's malloc, */
 	FIXED_NEAR = 24, /* and fewer than these only where that section has them */
 	JUMP = 0xe9,     /* and a distance of 32 bits, counted from behind it */
@@ -286,45 +287,84 @@ static void no_libc(char *text, size_t nbytes)
 	}
 }
 
-/* Each function of the best libc that must be there is, and all are where every version says; fn gets them. */
-static int report(const struct object *obj, const struct hit *hits, int best, int (*fn)(void *arg, const struct object_symbol *sym), void *arg, char *text,
-		  size_t text_nbytes)
+/* A name of the chosen libc, and where it is: vaddr 0: nowhere. */
+struct named {
+	const struct signature *sig;
+	struct object_symbol sym;
+	bool near; /* found by another version's code */
+};
+
+/* All names of the libc; their number. -ENOTUNIQ: list[nr - 1] is at more than one place. */
+static int list_names(const struct hit *hits, const struct signature *libc, struct named *list, unsigned *nr_ret)
 {
-	const struct signature *libc = &signature_table[best];
+	int err = 0;
+
+	*nr_ret = 0;
+	for (unsigned i = 0; i < signature_table_nr && !err; i++) {
+		const struct signature *sig = &signature_table[i];
+
+		for (unsigned k = 0; k < SIGNATURE_NAMES && sig->names[k] && is_same_libc(sig, libc) && *nr_ret < NAMES_MAX && !err; k++) {
+			struct named *n = &list[(*nr_ret)++];
+
+			*n = (struct named){ .sig = sig, .sym = { .name = sig->names[k] } };
+			err = place_of_name(hits, libc, &n->sym);
+			n->near = n->sym.vaddr && !hits[i].nr;
+		}
+	}
+	return err;
+}
+
+/* Of functions that are linked together all must be there. */
+static const struct named *find_missing(const struct named *list, unsigned nr, const struct signature *libc)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (!list[i].sym.vaddr && list[i].sig->section == libc->section)
+			return &list[i];
+	return NULL;
+}
+
+static bool hand_out(const struct named *list, unsigned nr, int (*fn)(void *arg, const struct object_symbol *sym), void *arg)
+{
 	bool near = false;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct object_symbol sym = list[i].sym;
+
+		if (!sym.vaddr)
+			continue;
+		near |= list[i].near;
+		fn(arg, &sym);
+		if (!strcmp(sym.name, MUSL_MALLOC)) {
+			sym.name = "malloc";
+			fn(arg, &sym);
+		}
+	}
+	return near;
+}
+
+/* 1: fn has all functions of the libc; 0: it is not clear where they are. */
+static int report(const struct object *obj, const struct hit *hits, const struct signature *libc,
+		  int (*fn)(void *arg, const struct object_symbol *sym), void *arg, char *text, size_t text_nbytes)
+{
+	struct named list[NAMES_MAX];
+	const struct named *missing;
+	unsigned nr;
 
 	if (!is_in_force(obj, hits, libc)) {
 		snprintf(text, text_nbytes, "its code has the malloc of %s, but the program has another one of its own", libc->libc);
 		return 0;
 	}
-	for (int round = 0; round < 2; round++) {
-		for (unsigned i = 0; i < signature_table_nr; i++) {
-			const struct signature *sig = &signature_table[i];
-
-			for (unsigned k = 0; k < SIGNATURE_NAMES && sig->names[k] && is_same_libc(sig, libc); k++) {
-				struct object_symbol sym = { .name = sig->names[k] };
-				int err = place_of_name(hits, libc, &sym);
-
-				if (err) {
-					snprintf(text, text_nbytes, "its code looks like %s, but its %s is found at more than one place",
-						 libc->libc, sym.name);
-					return 0;
-				}
-				if (!sym.vaddr && sig->section == libc->section) {
-					snprintf(text, text_nbytes, "its code looks like %s, but its %s is another one", libc->libc, sym.name);
-					return 0;
-				}
-				near |= sym.vaddr && !hits[i].nr;
-				if (sym.vaddr && round)
-					fn(arg, &sym);
-				if (sym.vaddr && round && !strcmp(sym.name, MUSL_MALLOC)) {
-					sym.name = "malloc";
-					fn(arg, &sym);
-				}
-			}
-		}
+	if (list_names(hits, libc, list, &nr)) {
+		snprintf(text, text_nbytes, "its code looks like %s, but its %s is found at more than one place", libc->libc,
+			 list[nr - 1].sym.name);
+		return 0;
 	}
-	snprintf(text, text_nbytes, "%s%s", libc->libc, near ? " or a version near it" : "");
+	missing = find_missing(list, nr, libc);
+	if (missing) {
+		snprintf(text, text_nbytes, "its code looks like %s, but its %s is another one", libc->libc, missing->sym.name);
+		return 0;
+	}
+	snprintf(text, text_nbytes, "%s%s", libc->libc, hand_out(list, nr, fn, arg) ? " or a version near it" : "");
 	return 1;
 }
 
@@ -339,7 +379,7 @@ int signatures_find(const struct object *obj, int (*fn)(void *arg, const struct 
 		no_libc(text, text_nbytes);
 	if (best >= 0) {
 		drop_far(obj, hits, best);
-		err = report(obj, hits, best, fn, arg, text, text_nbytes);
+		err = report(obj, hits, &signature_table[best], fn, arg, text, text_nbytes);
 	}
 	free(hits);
 	return err;
