@@ -29,6 +29,8 @@ tests+=(chromium fonts-dejavu-core)
 command -v npm >/dev/null || tests+=(npm)
 # Another libc, and programs with it inside.
 tests+=(musl-tools)
+# tcmalloc's other build.
+tests+=(libgoogle-perftools4)
 # Programs with a runtime of their own.
 languages=(ghc golang-go golang-1.23-go)
 tests+=("${languages[@]}")

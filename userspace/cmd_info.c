@@ -88,12 +88,12 @@ static void add_record(cJSON *root, const struct tape_reader *r)
 	add_fact(record, "copy_cause", r, "copy.cause");
 }
 
-/* By which way the recorder reached an allocator's file; NULL: an older tape does not say. */
-static const char *way_of(const struct info *info, uint32_t i)
+/* Of an allocator: by which "way" the recorder reached its file, by what it was "found" if not by names; NULL: not said. */
+static const char *fact_of(const struct info *info, uint32_t i, const char *fact)
 {
 	char key[32];
 
-	snprintf(key, sizeof(key), "allocator.%u.way", i);
+	snprintf(key, sizeof(key), "allocator.%u.%s", i, fact);
 	return tape_reader_meta(info->tape, key);
 }
 
@@ -111,8 +111,10 @@ static void add_allocators(cJSON *root, const struct info *info)
 		cJSON_AddStringToObject(item, "name", a->name);
 		cJSON_AddStringToObject(item, "path", a->path);
 		cJSON_AddStringToObject(item, "build_id", a->build_id);
-		if (way_of(info, i))
-			cJSON_AddStringToObject(item, "way", way_of(info, i));
+		if (fact_of(info, i, "way"))
+			cJSON_AddStringToObject(item, "way", fact_of(info, i, "way"));
+		if (fact_of(info, i, "found"))
+			cJSON_AddStringToObject(item, "found", fact_of(info, i, "found"));
 		add_u64(item, "events", info->sum.per_alloc[i]);
 	}
 }
@@ -279,10 +281,11 @@ static void print_target(const struct info *info)
 	}
 	for (uint32_t i = 0; i < tape_reader_nr_allocators(info->tape); i++) {
 		const struct tape_allocator *a = tape_reader_allocator(info->tape, i);
+		const char *way = fact_of(info, i, "way"), *found = fact_of(info, i, "found");
 
 		if (a)
-			printf("allocator   %s, %s%s%.12s%s%s\n", a->name, a->path, *a->build_id ? ", build " : "",
-			       a->build_id, way_of(info, i) ? ", by " : "", way_of(info, i) ? way_of(info, i) : "");
+			printf("allocator   %s, %s%s%.12s%s%s%s%s\n", a->name, a->path, *a->build_id ? ", build " : "", a->build_id,
+			       way ? ", by " : "", way ? way : "", found ? ", without names, by the code of " : "", found ? found : "");
 	}
 	printf("machine     Linux %s, %s CPUs, %s NUMA node(s), pages of %s bytes, THP %s\n",
 	       fact(info, "machine.kernel"), fact(info, "machine.cpus"), fact(info, "machine.numa_nodes"),

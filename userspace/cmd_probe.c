@@ -125,8 +125,12 @@ static int probe_lib(struct probe *p, const char *path)
 	}
 	err = survey_object(obj, &a);
 	if (err <= 0) {
+		char why[512];
+
+		survey_why_none(obj, why, sizeof(why));
 		object_close(obj);
-		message_error("probe: %s: %s", path, err ? strerror(-err) : "defines no malloc and free");
+		message_error("probe: %s: %s%s%s", path, err ? strerror(-err) : "defines no malloc and free", *why ? "; it is static and stripped, and " : "",
+			      why);
 		return EXIT_FAILED;
 	}
 	probe_open(p, 0);
@@ -175,7 +179,10 @@ static int probe_pid(struct probe *p, pid_t pid)
 	if (err || !inv) {
 		message_error("probe: pid %d: %s", pid, err == -ESRCH ? "no such process" : strerror(err ? -err : ENOMEM));
 	} else if (!inventory_nr(inv)) {
-		message_error("probe: pid %d: nothing that it has mapped defines malloc and free", pid);
+		const char *why = inventory_why_none(inv);
+
+		message_error("probe: pid %d: nothing that it has mapped defines malloc and free%s%s", pid,
+			      *why ? "; the program is static and stripped, and " : "", why);
 	} else {
 		probe_open(p, pid);
 		status = probe_inventory(p, &target, inv);

@@ -6,7 +6,7 @@ set -u
 
 need_root "the baseline's cost" || exit 0
 printf '%-9s %10s %6s %12s %12s %12s %14s\n' allocator blocks how read stood 'ms a million' 'tape a block'
-for name in glibc jemalloc mimalloc; do
+for name in glibc jemalloc mimalloc tcmalloc; do
 	lib=$(library $name)
 	[ "$name" = glibc ] || [ -n "$lib" ] || continue
 	for blocks in ${BASELINE_BENCH:-1000000 10000000}; do

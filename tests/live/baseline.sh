@@ -3,6 +3,7 @@
 #   BASELINE_BLOCKS  live blocks of the glibc test (default 1000000)
 set -u
 . "$ROOT/tests/lib.sh"
+. "$ROOT/tests/debian.sh"
 
 BLOCKS=${BASELINE_BLOCKS:-1000000}
 THREADS=8
@@ -11,13 +12,14 @@ BUFFER=64M        # calls that are lost while the heap is read leave it unknown
 READ_TRIES=$((BLOCKS / 10000 + 300)) # tenths of a second for the walk
 
 # attach NAME LIBRARY BLOCKS quiet|churn OPTIONS...: a program with a heap, recorded from then to its end. Its threads churn
-# from before the attach on, or from when its heap has been read.
+# from before the attach on, or from when its heap has been read. With LIBC, a folder, under that libc.
 attach() {
-	local name=$1 lib=$2 blocks=$3 when=$4
+	local name=$1 lib=$2 blocks=$3 when=$4 begin
 	shift 4
+	begin=(env "ORACLE_DIR=$TMP/log" "LD_PRELOAD=$BUILD/tests/live/liboracle.so${lib:+ $lib}")
+	[ -z "${LIBC:-}" ] || begin=(env "ORACLE_DIR=$TMP/log" "$LIBC/ld-linux-x86-64.so.2" --library-path "$LIBC" --preload "$BUILD/tests/live/liboracle.so${lib:+ $lib}")
 	rm -rf "$TMP/log" "$TMP/b.tape" "$TMP/target.out" && mkdir "$TMP/log"
-	start_target env "ORACLE_DIR=$TMP/log" "LD_PRELOAD=$BUILD/tests/live/liboracle.so${lib:+ $lib}" "$LIVE/old_heap" \
-		"$blocks" $THREADS "$CHURN_US"
+	start_target "${begin[@]}" "$LIVE/old_heap" "$blocks" $THREADS "$CHURN_US"
 	for _ in $(seq 3000); do [ -s "$TMP/target.out" ] && break; sleep 0.1; done
 	[ "$when" = churn ] && release_target && sleep 0.1
 	start_recorder -p "$TARGET" -o "$TMP/b.tape" -v --stacks none --faults off --buffer $BUFFER "$@" || {
@@ -93,5 +95,33 @@ others() { # NAME OPTIONS-OF-COMPARE...
 # Of a million bytes a thousand may be wrong.
 others jemalloc --tolerate 1000
 others mimalloc --tolerate 1000 --inside
+# Two blocks are tcmalloc's own, made before its functions can be called by name.
+others tcmalloc --tolerate 1000
+lib=$(ls /usr/lib/*/libtcmalloc.so.4 2>/dev/null | head -n1)
+if [ -n "$lib" ]; then
+	attach "tcmalloc, stopped" "$lib" $((BLOCKS / 4)) churn --baseline pause && truth "tcmalloc with its profilers, stopped for it: what lived at attach" --tolerate 1000
+else
+	skip "tcmalloc with its profilers, stopped for it: what lived at attach" "libgoogle-perftools4 is not installed"
+fi
+
+# Debian 13's tcmalloc, under its libc.
+trixie_tcmalloc() {
+	local files package
+	files=$(debian_kept tcmalloc-trixie) || {
+		debian_open trixie || return 1
+		for package in libc6 libstdc++6 libgcc-s1 libtcmalloc-minimal4t64; do
+			debian_unpack $package "$DEB/root" './usr/lib/x86_64-linux-gnu/*.so*' || { debian_close; return 1; }
+		done
+		files=$(debian_keep tcmalloc-trixie "$DEB/root")
+		debian_close
+	}
+	[ -n "$files" ] && echo "$files/usr/lib/x86_64-linux-gnu"
+}
+if LIBC=$(trixie_tcmalloc 2>"$TMP/fetch.err"); then
+	attach "tcmalloc of another release" "$LIBC/libtcmalloc_minimal.so.4" $((BLOCKS / 4)) churn &&
+		truth "tcmalloc of another release, $THREADS threads churning: what lived at attach" --tolerate 1000
+else
+	skip "tcmalloc of another release: what lived at attach" "$(tail -n1 "$TMP/fetch.err")"
+fi
 killed_in_pause
 exit 0

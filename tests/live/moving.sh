@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# moving.sh - targets that do not hold still: thousands of threads, threads that end while they are listed, programs that replace
-# themselves or die while probes are put in place, that leave their namespaces; two recorders on one, and a debugger.
+# moving.sh - targets that do not hold still: thousands of threads, threads that end while they are listed and their caches read,
+# programs that replace themselves, die or run out of memory while probes are put in place, that leave their namespaces; two
+# recorders on one, and a debugger.
 set -u
 . "$ROOT/tests/lib.sh"
 
@@ -44,9 +45,12 @@ crowd() {
 # ends_well STATUS: a recorder whose target went away has a tape, or says in one line why not; it never crashes nor hangs.
 ends_well() { [ "$1" = 0 ] || { [ "$1" = 1 ] && [ "$(wc -l <"$TMP/err")" = 1 ]; }; }
 
+# dying_threads [ALLOCATOR]: their caches go while the heap is read.
 dying_threads() {
-	local bad=0 i status
-	"$LIVE/crowd" 0 &
+	local bad=0 i status lib name="threads that end while they are listed${1:+, $1}"
+	lib=$(library "${1:-glibc}")
+	[ -z "${1:-}" ] || [ -n "$lib" ] || { skip "$name" "not installed"; return; }
+	LD_PRELOAD=$lib "$LIVE/crowd" 0 &
 	TARGET=$!
 	PIDS+=("$TARGET")
 	sleep 0.1
@@ -55,8 +59,8 @@ dying_threads() {
 		status=$?
 		{ [ $status = 0 ] && [ "$(calls_of "$TMP/t.tape" 777)" -gt 0 ]; } || { bad=$((bad + 1)); cp "$TMP/err" "$TMP/err.kept"; }
 	done
-	if [ $bad = 0 ] && kill -0 "$TARGET"; then pass "threads that end while they are listed, $TRIES times"; else
-		fail "threads that end while they are listed" "$bad of $TRIES failed: $(tail -n1 "$TMP/err.kept" 2>/dev/null)"
+	if [ $bad = 0 ] && kill -0 "$TARGET"; then pass "$name, $TRIES times"; else
+		fail "$name" "$bad of $TRIES failed: $(tail -n1 "$TMP/err.kept" 2>/dev/null)"
 	fi
 	end_target "$TARGET"
 }
@@ -97,8 +101,71 @@ dies_at_attach() {
 	fi
 }
 
+# A group of processes with little memory: the kernel kills who wants more.
+limited_group() {
+	local at
+	for at in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+		GROUP=$at/heaptape-moving.$$
+		mkdir "$GROUP" 2>/dev/null || continue
+		if echo $((48 << 20)) 2>/dev/null >"$GROUP/memory.limit_in_bytes" || echo $((48 << 20)) 2>/dev/null >"$GROUP/memory.max"; then
+			echo 0 2>/dev/null >"$GROUP/memory.swap.max"
+			return 0
+		fi
+		rmdir "$GROUP"
+	done
+	return 1
+}
+
+killed_for_memory() { cat "$GROUP/memory.oom_control" "$GROUP/memory.events" 2>/dev/null | sed -n 's/^oom_kill //p'; }
+
+runs_out_of_memory() {
+	local bad=0 i status name="a target that the kernel kills for its memory while probes are put in place"
+	local grows="
+import sys, time
+end, kept = time.monotonic() + 10, []
+while time.monotonic() < end:
+    kept.append(bytes(int(sys.argv[1])))
+    time.sleep(0.0005)"
+	limited_group 2>/dev/null || { skip "$name" "no memory cgroup can be made here"; return; }
+	for i in $(seq "$TRIES"); do
+		# Nobody's child here: its death is no news of the shell's.
+		(sh -c "echo \$\$ >$GROUP/cgroup.procs; exec /usr/bin/python3 -c '$grows' $((40000 + 20000 * i))" >/dev/null 2>&1 & echo $! >"$TMP/pid")
+		sleep 0.15
+		TARGET=$(cat "$TMP/pid")
+		PIDS+=("$TARGET")
+		timeout 30 "$HEAPTAPE" record -q -p "$TARGET" -o "$TMP/t.tape" -f --plans simple 2>"$TMP/err" >/dev/null
+		status=$?
+		ends_well $status || { bad=$((bad + 1)); { echo "status $status"; cat "$TMP/err"; } >"$TMP/err.kept"; }
+		while kill -0 "$TARGET" 2>/dev/null; do sleep 0.05; done
+	done
+	if [ $bad = 0 ] && [ "$(killed_for_memory)" -ge "$TRIES" ]; then pass "$name, $TRIES times"; else
+		fail "$name" "$bad of $TRIES, $(killed_for_memory) were killed: $(tail -n2 "$TMP/err.kept" 2>/dev/null | tr '\n' ' ')"
+	fi
+	rmdir "$GROUP"
+}
+
+# The same as below at any moment of the attach: what the recorder still has to open may be out of reach by then.
+leaves_at_attach() {
+	local bad=0 i status
+	mkdir -p "$TMP/empty"
+	for i in $(seq "$TRIES"); do
+		start_target "$LIVE/exact" $CALLS "$TMP/empty"
+		timeout 30 "$HEAPTAPE" record -q -p "$TARGET" -o "$TMP/t.tape" -f --plans simple 2>"$TMP/err" >/dev/null &
+		RECORDER=$!
+		sleep "0.$(printf %03d $((i * 300 / TRIES)))"
+		release_target
+		wait "$TARGET" || { skip "a target that leaves its namespaces at the attach" "it may not, here"; wait "$RECORDER"; return; }
+		wait "$RECORDER"
+		status=$?
+		ends_well $status || { bad=$((bad + 1)); { echo "status $status"; cat "$TMP/err"; } >"$TMP/err.kept"; }
+	done
+	if [ $bad = 0 ]; then pass "a target that leaves its namespaces at the attach, $TRIES times"; else
+		fail "a target that leaves its namespaces at the attach" "$bad of $TRIES: $(tail -n2 "$TMP/err.kept" | tr '\n' ' ')"
+	fi
+}
+
 leaves_its_namespaces() {
-	mkdir "$TMP/empty"
+	mkdir -p "$TMP/empty"
 	start_target "$LIVE/exact" $CALLS "$TMP/empty"
 	start_recorder -p "$TARGET" -o "$TMP/t.tape" -f -q --plans simple || { fail "a target that leaves its namespaces" "no recorder"; return; }
 	release_target
@@ -148,8 +215,11 @@ with_debugger() {
 need_root "moving" || exit 0
 crowd
 dying_threads
+for allocator in jemalloc mimalloc tcmalloc; do TRIES=2 dying_threads $allocator; done
 execs_at_attach
 dies_at_attach
+runs_out_of_memory
+leaves_at_attach
 leaves_its_namespaces
 two_recorders
 with_debugger

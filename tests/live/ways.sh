@@ -177,16 +177,93 @@ os.write(fd, open('$TMP/exact-static', 'rb').read())
 os.execve(fd, ['program', '$CALLS'], {})"
 	sleep 0.3
 	exactly "a program that lies in memory alone" map_files --plans simple
-	begin "$TMP/exact-stripped" "$CALLS"
-	"$HEAPTAPE" record -q -p "$PID" -o "$TMP/stripped.tape" --duration 100ms >"$TMP/out" 2>"$TMP/err" </dev/null
-	if [ $? = 1 ] && grep -q "stripped" "$TMP/err" && [ ! -e "$TMP/stripped.tape" ]; then pass "a stripped static program is refused, with the reason"; else
-		fail "a stripped static program is refused, with the reason" "$(cat "$TMP/err")"
-	fi
-	end_target "$PID"
 	objcopy --only-keep-debug "$TMP/exact-static" "$TMP/exact-stripped.debug"
 	objcopy --add-gnu-debuglink="$TMP/exact-stripped.debug" "$TMP/exact-stripped"
 	begin "$TMP/exact-stripped" "$CALLS"
 	exactly "a stripped static program with its debug file beside it" map_files --plans simple
+	check "whose names come from that file" test "$(json "$TMP/info.json" "[a for a in d['allocators'] if 'found' in a]")" = "[]"
+}
+
+# same_places NAME PROGRAM TWIN: of each function found in PROGRAM its twin with names has the very same sites. Musl's malloc is
+# probed where all of its names end, which has one that is not recorded by name.
+same_places() {
+	local inner
+	inner=$(nm -S "$3" | sed -n 's/^\([0-9a-f]* [0-9a-f]*\) T __libc_malloc_impl$/\1/p')
+	"$HEAPTAPE" probe --lib "$2" --json >"$TMP/stripped.json" && "$HEAPTAPE" probe --lib "$3" --json >"$TMP/named.json" &&
+		check "$1" /usr/bin/python3 - "$TMP/stripped.json" "$TMP/named.json" $inner <<'PY'
+import json, sys
+def places(path):
+    root = json.load(open(path))
+    return {(f["op"], s["offset"], s["role"]) for a in root["allocators"] for f in a["functions"] for s in f["sites"]}
+stripped, named = places(sys.argv[1]), places(sys.argv[2])
+inner, nbytes = [int(x, 16) for x in sys.argv[3:]] or (0, 0)
+inner &= 0xfffff # these programs are linked at 0x400000
+wrong = [p for p in stripped - named if not (p[0] == "malloc" and 0 <= p[1] - inner < nbytes)]
+assert len(stripped) >= 4 and not wrong, sorted(wrong)
+PY
+}
+
+# The folder of another release's libc.a.
+trixie_libc() {
+	local files
+	files=$(debian_kept libc-a-trixie) || {
+		debian_open trixie || return 1
+		if debian_unpack libc6-dev "$DEB/root" './usr/lib/x86_64-linux-gnu/libc.a'; then files=$(debian_keep libc-a-trixie "$DEB/root"); fi
+		debian_close
+	}
+	[ -n "$files" ] && echo "$files/usr/lib/x86_64-linux-gnu"
+}
+
+# one_byte_more PROGRAM TWIN FUNCTION: another version of a function that must be there makes it another libc.
+one_byte_more() {
+	local name="$(basename "$2"), stripped: with another $3 it is refused"
+	/usr/bin/python3 - "$1" "0x$(nm "$2" | sed -n "s/^\([0-9a-f]*\) . $3\$/\1/p" | head -n1)" "$TMP/changed" <<'PY'
+import sys
+code = bytearray(open(sys.argv[1], "rb").read())
+code[(int(sys.argv[2], 16) & 0xfffff) + 1] ^= 8 # of its first or second instruction
+open(sys.argv[3], "wb").write(code)
+PY
+	"$HEAPTAPE" probe --lib "$TMP/changed" >"$TMP/out" 2>"$TMP/err"
+	if [ $? = 1 ] && grep -q "its $3 is another one\|its code is none of the libcs" "$TMP/err"; then pass "$name"; else fail "$name" "$(head -n2 "$TMP/out" "$TMP/err")"; fi
+}
+
+# Programs without a name in them, of libcs that are known by their code; and one that has another allocator.
+stripped() {
+	local libc program other
+	for libc in gnu musl; do
+		program=exact-static
+		[ $libc = gnu ] || program=exact-static-musl
+		if ! "$BUILD/make_signatures" --known /usr/lib/x86_64-linux-$libc/libc.a; then
+			skip "$program, stripped" "this machine's libc.a is none of those in userspace/sites/signatures_table.c"
+			continue
+		fi
+		strip -o "$TMP/nameless" "$TMP/$program"
+		begin "$TMP/nameless" "$CALLS"
+		exactly "$program, stripped: found by its code" map_files --plans simple
+		check "$program, stripped: the tape says so" test "$(json "$TMP/info.json" "len([a for a in d['allocators'] if 'found' in a])")" = 1
+		same_places "$program, stripped: the same places as by its names" "$TMP/nameless" "$TMP/$program"
+		one_byte_more "$TMP/nameless" "$TMP/$program" "$([ $libc = gnu ] && echo calloc || echo __libc_free)"
+	done
+	if other=$(trixie_libc 2>"$TMP/fetch.err") && { "$BUILD/make_signatures" --known "$other/libc.a" || ! echo "not in the table" >"$TMP/fetch.err"; } &&
+		gcc "${FLAGS[@]}" -static -s -L"$other" -o "$TMP/nameless" "$ROOT/tests/live/exact.c" 2>"$TMP/fetch.err"; then
+		begin "$TMP/nameless" "$CALLS"
+		exactly "another glibc, static and stripped: found by its code" map_files --plans simple
+		check "and the tape says which" grep -q '"found":[[:space:]]*"glibc 2.41' "$TMP/info.json"
+	else
+		skip "another glibc, static and stripped" "$(tail -n1 "$TMP/fetch.err")"
+	fi
+	strip -o "$TMP/nameless" "$TMP/exact-static-own"
+	begin "$TMP/nameless" "$CALLS"
+	"$HEAPTAPE" record -q -p "$PID" -o "$TMP/stripped.tape" --duration 100ms >"$TMP/out" 2>"$TMP/err" </dev/null
+	if [ $? = 1 ] && grep -q "static and stripped, and its code is none of the libcs" "$TMP/err" && [ ! -e "$TMP/stripped.tape" ]; then
+		pass "a stripped program with an allocator that nobody knows is refused, with the reason"
+	else
+		fail "a stripped program with an allocator that nobody knows is refused, with the reason" "$(cat "$TMP/err")"
+	fi
+	end_target "$PID"
+	strip -o "$TMP/nameless" "$TMP/exact-static-own-musl"
+	check "musl's own malloc beside the program's: refused" grep -q "but the program has another one of its own\|none of the libcs" \
+		<("$HEAPTAPE" probe --lib "$TMP/nameless" 2>&1)
 }
 
 need_root "ways" || exit 0
@@ -194,6 +271,8 @@ if ! { gcc "${FLAGS[@]}" -o "$TMP/exact" "$ROOT/tests/live/exact.c" && gcc "${FL
 	gcc "${FLAGS[@]}" -DOWN_ALLOCATOR -rdynamic -o "$TMP/exact-own" "$ROOT/tests/live/exact.c" &&
 	musl-gcc "${FLAGS[@]}" -o "$TMP/exact-musl" "$ROOT/tests/live/exact.c" &&
 	musl-gcc "${FLAGS[@]}" -static -o "$TMP/exact-static-musl" "$ROOT/tests/live/exact.c" &&
+	gcc "${FLAGS[@]}" -DOWN_ALLOCATOR -static -o "$TMP/exact-static-own" "$ROOT/tests/live/exact.c" &&
+	musl-gcc "${FLAGS[@]}" -DOWN_ALLOCATOR -static -Wl,--undefined=__libc_malloc,--undefined=__libc_free -o "$TMP/exact-static-own-musl" "$ROOT/tests/live/exact.c" &&
 	strip -o "$TMP/exact-stripped" "$TMP/exact-static"; } 2>"$TMP/err"; then
 	fail "ways" "the programs do not compile: $(head -n3 "$TMP/err")"
 	exit 0
@@ -202,4 +281,5 @@ containers
 overlays
 replaced
 programs
+stripped
 exit 0

@@ -190,7 +190,8 @@ int glibc_read_mmapped(struct walk *w)
 	if (s.pagemap_fd < 0)
 		return walk_fail(w, -errno, "its pagemap cannot be read (%s)", strerror(errno));
 	s.entries = malloc(ENTRIES * sizeof(*s.entries));
-	qsort(g->heaps, g->nr_heaps, sizeof(*g->heaps), by_start);
+	if (g->nr_heaps)
+		qsort(g->heaps, g->nr_heaps, sizeof(*g->heaps), by_start);
 	err = s.entries ? glibc_read_params(w, &nr_before, &nbytes_before, NULL) : -ENOMEM;
 	for (size_t i = 0; i < g->maps.nr_regions && nr_before && !err; i++)
 		if (is_anonymous(&g->maps.regions[i]))

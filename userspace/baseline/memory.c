@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define PIECES 512 /* of one call: at most IOV_MAX, 1024 */
+#define ENTRIES 512 /* of the pagemap, read at once */
+#define ENTRY_PRESENT_LG 62 /* in memory (63) or swapped (62) */
 
 size_t memory_read(pid_t pid, uint64_t addr, void *buf, size_t nbytes)
 {
@@ -35,6 +38,28 @@ void memory_gather(pid_t pid, const uint64_t *addrs, size_t nr, size_t each, voi
 		done += whole;
 		if (whole < n)
 			memset(out + done++ * each, 0, each);
+	}
+}
+
+void memory_read_sparse(pid_t pid, int pagemap_fd, uint64_t addr, void *buf, uint64_t nbytes)
+{
+	uint64_t entries[ENTRIES], nr_pages = nbytes / MEMORY_PAGE;
+
+	memset(buf, 0, nbytes);
+	for (uint64_t done = 0; done < nr_pages; done += ENTRIES) {
+		uint64_t want = nr_pages - done < ENTRIES ? nr_pages - done : ENTRIES;
+		ssize_t got = pread(pagemap_fd, entries, want * 8, (off_t)((addr / MEMORY_PAGE + done) * 8));
+		uint64_t nr = got > 0 ? (uint64_t)got / 8 : 0;
+
+		for (uint64_t i = 0, end; i < nr; i = end) {
+			for (end = i; end < nr && entries[end] >> ENTRY_PRESENT_LG; end++)
+				;
+			if (end > i)
+				memory_read(pid, addr + (done + i) * MEMORY_PAGE, (uint8_t *)buf + (done + i) * MEMORY_PAGE,
+					    (end - i) * MEMORY_PAGE);
+			else
+				end = i + 1;
+		}
 	}
 }
 

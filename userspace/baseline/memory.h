@@ -12,10 +12,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define MEMORY_PAGE 4096ull
+
 /* Copies from addr on as much as can be read: the number of bytes, 0 if there are none. */
 size_t memory_read(pid_t pid, uint64_t addr, void *buf, size_t nbytes);
 /* nr pieces of `each` bytes to buf, one behind the other. What cannot be read is 0 there. */
 void memory_gather(pid_t pid, const uint64_t *addrs, size_t nr, size_t each, void *buf);
+/*
+ * Whole pages from addr, a multiple of MEMORY_PAGE, on: those that are not there, by the process's pagemap file, are zero and
+ * are not asked for, so that looking at memory that was never used makes none.
+ */
+void memory_read_sparse(pid_t pid, int pagemap_fd, uint64_t addr, void *buf, uint64_t nbytes);
 
 /* Addresses, or whatever else has 64 bits. */
 struct words {

@@ -12,7 +12,7 @@
 #define REGION_NBYTES (16ull << 20) /* no allocator's heap of a thread is smaller and worth a thought */
 #define REGION_BLOCKS_MIN 256u
 
-static const struct walker *const walkers[] = { &walk_glibc, &walk_jemalloc, &walk_mimalloc };
+static const struct walker *const walkers[] = { &walk_glibc, &walk_jemalloc, &walk_mimalloc, &walk_tcmalloc };
 
 const struct walker *walk_find(const char *allocator)
 {

@@ -76,6 +76,6 @@ int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err);
 /* Closes the walker and frees all. */
 void walk_end(struct walk *w);
 
-extern const struct walker walk_glibc, walk_jemalloc, walk_mimalloc;
+extern const struct walker walk_glibc, walk_jemalloc, walk_mimalloc, walk_tcmalloc;
 
 #endif

@@ -348,7 +348,8 @@ static int append(struct walk *w, const struct walk *from)
 
 	if (!blocks)
 		return walk_fail(w, -ENOMEM, "out of memory");
-	memcpy(blocks + w->nr, from->blocks, from->nr * sizeof(*blocks));
+	if (from->nr)
+		memcpy(blocks + w->nr, from->blocks, from->nr * sizeof(*blocks));
 	w->blocks = blocks;
 	w->nr += from->nr;
 	w->room = w->nr + 1;

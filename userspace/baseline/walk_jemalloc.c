@@ -18,7 +18,7 @@
 #include "baseline/thread_pointers.h"
 #include "baseline/walk.h"
 
-#define PAGE 4096ull
+#define PAGE MEMORY_PAGE
 #define LEAF_ELEMENTS (1u << 18)
 #define LEAF_NBYTES (LEAF_ELEMENTS * 8ull)
 #define ROOT_NBYTES LEAF_NBYTES
@@ -65,25 +65,6 @@ static void fill_classes(struct jemalloc *j)
 			j->classes[nr++] = group + group / 4 * k;
 }
 
-/* Pages that are not there are zero, and are not asked for. */
-static void read_sparse(const struct walk *w, uint64_t addr, void *buf, uint64_t nbytes)
-{
-	const struct jemalloc *j = w->state;
-	uint64_t entries[LEAF_NBYTES / PAGE], nr = nbytes / PAGE;
-	ssize_t got = pread(j->pagemap_fd, entries, nr * 8, (off_t)(addr / PAGE * 8));
-
-	memset(buf, 0, nbytes);
-	nr = got > 0 ? (uint64_t)got / 8 : 0;
-	for (uint64_t i = 0, end; i < nr; i = end) {
-		for (end = i; end < nr && entries[end] >> 62; end++)
-			;
-		if (end > i)
-			memory_read(w->pid, addr + i * PAGE, (uint8_t *)buf + i * PAGE, (end - i) * PAGE);
-		else
-			end = i + 1;
-	}
-}
-
 /* ---- the tree ---- */
 
 static uint64_t element_edata(uint64_t element)
@@ -112,7 +93,7 @@ static bool votes_for(struct walk *w, uint64_t slot, uint64_t leaf, uint64_t *ro
 	struct jemalloc *j = w->state;
 	unsigned good = 0;
 
-	read_sparse(w, leaf, j->leaf, LEAF_NBYTES);
+	memory_read_sparse(w->pid, j->pagemap_fd, leaf, j->leaf, LEAF_NBYTES);
 	for (unsigned k = 0; k < LEAF_ELEMENTS && good < SAMPLES; k++) {
 		uint64_t at = element_edata(j->leaf[k]), root;
 		struct edata e;
@@ -146,7 +127,7 @@ static int find_root(struct walk *w)
 	for (uint64_t at = start; at < end && nr < 64; at += LEAF_NBYTES) {
 		uint64_t nbytes = end - at < LEAF_NBYTES ? (end - at + PAGE - 1) & ~(PAGE - 1) : LEAF_NBYTES;
 
-		read_sparse(w, at, piece, nbytes);
+		memory_read_sparse(w->pid, j->pagemap_fd, at, piece, nbytes);
 		for (uint64_t i = 0; i < nbytes / 8 && nr < 64; i++) {
 			uint64_t leaf = piece[i], root = 0;
 			unsigned k = 0;
@@ -240,11 +221,11 @@ static int take_tree(struct walk *w)
 
 	/* The root need not begin with a page; its last page lies behind all user addresses. */
 	if (!err)
-		read_sparse(w, from, root, ROOT_NBYTES);
+		memory_read_sparse(w->pid, j->pagemap_fd, from, root, ROOT_NBYTES);
 	for (uint64_t i = (j->root - from) / 8; i < ROOT_NBYTES / 8 && !err; i++) {
 		if (!root[i])
 			continue;
-		read_sparse(w, root[i], j->leaf, LEAF_NBYTES);
+		memory_read_sparse(w->pid, j->pagemap_fd, root[i], j->leaf, LEAF_NBYTES);
 		err = take_leaf(w, (i - (j->root - from) / 8) << (LEAF_SPAN_LG - 12));
 	}
 	free(root);

@@ -500,9 +500,11 @@ static int fail_without_allocator(struct session *s)
 		return session_fail(s, u->err, "no allocator found in pid %d: of its files %u cannot be opened, among them %s (%s); another's process "
 				    "takes CAP_SYS_PTRACE, replaced and deleted files CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE too",
 				    s->process.pid, inventory_nr_unread(inv), u->path, strerror(-u->err));
-	return session_fail(s, -ENOENT, "no allocator found in pid %d: nothing that it has mapped defines malloc and free by name; a static "
-			    "program that was stripped is recorded if its debug file is on this machine (/usr/lib/debug/.build-id, or "
-			    ".gnu_debuglink)", s->process.pid);
+	if (*inventory_why_none(inv))
+		return session_fail(s, -ENOENT, "no allocator found in pid %d: the program is static and stripped, and %s; it is recorded if its debug "
+				    "file is on this machine (/usr/lib/debug/.build-id, or .gnu_debuglink)", s->process.pid,
+				    inventory_why_none(inv));
+	return session_fail(s, -ENOENT, "no allocator found in pid %d: nothing that it has mapped defines malloc and free by name", s->process.pid);
 }
 
 static int begin_live(struct session *s)

@@ -67,6 +67,8 @@ static void report_allocator(struct session *s, const struct allocator *a)
 	snprintf(r->build_id, sizeof(r->build_id), "%s", object_build_id(a->obj));
 	r->nr_sites = allocator_nr_sites(a);
 	r->nr_unrecorded = allocator_nr_unrecorded(a);
+	if (*a->found)
+		message_info("%s has no names, but the code of %s", r->path, a->found);
 	message_info("found %s in %s by %s, build id %.12s: %u sites%s", r->name, r->path, object_way(a->obj),
 		     *r->build_id ? r->build_id : "none", r->nr_sites, s->opts->pid && s->nr_placed == 1 ? ", first in the search order" : "");
 	for (unsigned i = 0; i < a->nr_plans; i++)
@@ -162,6 +164,15 @@ static int write_way(struct session *s, uint8_t tape_alloc, const struct object 
 	return tape_writer_meta(s->writer, key, object_way(obj));
 }
 
+/* Where no names tell the allocator: what does. */
+static int write_found(struct session *s, uint8_t tape_alloc, const struct allocator *a)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "allocator.%u.found", tape_alloc);
+	return *a->found ? tape_writer_meta(s->writer, key, a->found) : 0;
+}
+
 /* Another file for allocator i of the inventory: the one that was found is not what the target has mapped. */
 static int other_file(struct session *s, struct inventory *inv, unsigned i)
 {
@@ -220,6 +231,8 @@ static int place(struct session *s, struct inventory *inv, unsigned i)
 	err = tape_writer_allocator(s->writer, &on_tape, &tape_alloc);
 	if (!err)
 		err = write_way(s, tape_alloc, a->obj);
+	if (!err)
+		err = write_found(s, tape_alloc, a);
 	if (err)
 		return session_fail_tape(s, err);
 	err = tell_sites(s, a);

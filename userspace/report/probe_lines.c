@@ -122,6 +122,8 @@ static void print_check(const struct prepare_result *p)
 void probe_print(const struct allocator *a, const struct prepare_result *prepared, const struct trap_costs *costs)
 {
 	printf("%s  %s  build id %s\n", a->name, object_path(a->obj), *object_build_id(a->obj) ? object_build_id(a->obj) : "none");
+	if (*a->found)
+		printf("  found by its machine code, which is that of %s\n", a->found);
 	print_check(prepared);
 	for (unsigned i = 0; i < a->nr_plans; i++)
 		print_plan(&a->plans[i], costs);
@@ -181,6 +183,8 @@ cJSON *probe_json(const struct allocator *a, const struct prepare_result *prepar
 	cJSON_AddStringToObject(o, "name", a->name);
 	cJSON_AddStringToObject(o, "path", object_path(a->obj));
 	cJSON_AddStringToObject(o, "build_id", object_build_id(a->obj));
+	if (*a->found)
+		cJSON_AddStringToObject(o, "found", a->found);
 	check = cJSON_AddObjectToObject(o, "check");
 	cJSON_AddStringToObject(check, "made", how_names[prepared->how]);
 	cJSON_AddStringToObject(check, "why", prepared->why);

@@ -21,6 +21,7 @@ struct inventory {
 	unsigned nr_seen;
 	struct inventory_unread unread[UNREAD_MAX];
 	unsigned nr_unread;
+	char why_none[512];
 	uint64_t loader_start, loader_end;
 };
 
@@ -58,6 +59,11 @@ bool inventory_loader(const struct inventory *inv, uint64_t *start_ret, uint64_t
 unsigned inventory_nr_unread(const struct inventory *inv)
 {
 	return inv->nr_unread;
+}
+
+const char *inventory_why_none(const struct inventory *inv)
+{
+	return inv->why_none;
 }
 
 const struct inventory_unread *inventory_unread_at(const struct inventory *inv, unsigned i)
@@ -110,6 +116,8 @@ static int look_into(struct inventory *inv, const struct process *p, const struc
 	}
 	err = survey_object(obj, &a);
 	if (err <= 0) {
+		if (!err && !*inv->why_none)
+			survey_why_none(obj, inv->why_none, sizeof(inv->why_none));
 		object_close(obj);
 		return err;
 	}

@@ -32,6 +32,8 @@ struct inventory_unread {
 	int err; /* -errno */
 };
 unsigned inventory_nr_unread(const struct inventory *inv);
+/* Why a static program without symbols has no allocator that is known; "" if there is no such program. */
+const char *inventory_why_none(const struct inventory *inv);
 const struct inventory_unread *inventory_unread_at(const struct inventory *inv, unsigned i);
 
 #endif

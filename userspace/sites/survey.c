@@ -3,6 +3,7 @@
 #include "survey.h"
 
 #include <errno.h>
+#include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "sites/cost.h"
 #include "sites/flow.h"
 #include "sites/noreturn.h"
+#include "sites/signatures.h"
 #include "symbols/find.h"
 
 enum { FUNCTIONS_MAX = 256 }; /* the table has fewer rows, prefixed twins included */
@@ -82,6 +84,55 @@ static void survey_debug_file(struct survey *s, const struct object *obj)
 		object_each_function_in(obj, debug.elf, survey_symbol, s);
 	found_close(&debug);
 	found_close(&binary);
+}
+
+static bool is_static(const struct object *obj)
+{
+	size_t nr_phdrs = 0;
+	GElf_Phdr ph;
+
+	if (elf_getphdrnum(object_elf(obj), &nr_phdrs))
+		return false;
+	for (size_t i = 0; i < nr_phdrs; i++)
+		if (gelf_getphdr(object_elf(obj), (int)i, &ph) && ph.p_type == PT_INTERP)
+			return false;
+	return object_is_executable(obj);
+}
+
+static bool has_allocator(const struct survey *s)
+{
+	return s->has_malloc && s->has_free;
+}
+
+/* Without names: the debug file's, else a known libc by its code. `found` says which. */
+static int survey_stripped(struct survey *s, const struct object *obj, char *found, size_t nbytes)
+{
+	int result;
+
+	*found = '\0';
+	if (!object_is_executable(obj) || has_allocator(s) || object_has_symbols(obj))
+		return 0;
+	survey_debug_file(s, obj);
+	if (has_allocator(s) || !is_static(obj))
+		return 0;
+	result = signatures_find(obj, survey_symbol, s, found, nbytes);
+	if (result <= 0)
+		*found = '\0';
+	return result < 0 ? result : 0;
+}
+
+static int no_symbol(void *arg, const struct object_symbol *sym)
+{
+	(void)arg;
+	(void)sym;
+	return 0;
+}
+
+void survey_why_none(const struct object *obj, char *why, size_t nbytes)
+{
+	*why = '\0';
+	if (object_is_executable(obj) && !object_has_symbols(obj) && is_static(obj))
+		signatures_find(obj, no_symbol, NULL, why, nbytes);
 }
 
 static void name_allocator(const struct survey *s, const struct object *obj, char *name, size_t name_nbytes)
@@ -195,15 +246,15 @@ int survey_object(struct object *obj, struct allocator **a_ret)
 {
 	struct survey *s = calloc(1, sizeof(*s));
 	struct allocator *a = NULL;
-	int result = 0;
+	char found[sizeof(a->found)];
+	int result;
 
 	*a_ret = NULL;
 	if (!s)
 		return -ENOMEM;
 	object_each_function(obj, survey_symbol, s);
-	if (object_is_executable(obj) && !(s->has_malloc && s->has_free) && !object_has_symbols(obj))
-		survey_debug_file(s, obj);
-	if (s->has_malloc && s->has_free) {
+	result = survey_stripped(s, obj, found, sizeof(found));
+	if (!result && has_allocator(s)) {
 		a = calloc(1, sizeof(*a));
 		if (a)
 			a->obj = obj;
@@ -211,6 +262,7 @@ int survey_object(struct object *obj, struct allocator **a_ret)
 	}
 	if (!result && a) {
 		name_allocator(s, obj, a->name, sizeof(a->name));
+		memcpy(a->found, found, sizeof(a->found));
 		*a_ret = a;
 		result = 1;
 	} else if (a) {

@@ -13,6 +13,7 @@
 struct allocator {
 	struct object *obj; /* owned */
 	char name[40];      /* "glibc", "jemalloc", "mimalloc", "tcmalloc", "musl", else the file's name */
+	char found[96];     /* "" by names; else the libc whose code it has (signatures.h) */
 	struct plan *plans; /* one for each recorded function; aliases at one address once */
 	unsigned nr_plans;
 	/* Shared objects: behind the object's own direct calls of its free, vaddr (events.h, inner_ra). Calls from its other
@@ -34,6 +35,8 @@ struct plan_rules {
 /* 1: *a_ret is filled and owns obj, its plans name the functions but have no sites yet; 0: no allocator, obj stays the
  * caller's; -ENOMEM. */
 int survey_object(struct object *obj, struct allocator **a_ret);
+/* Of an object without an allocator: why a static program without symbols has none that is known; "" for any other object. */
+void survey_why_none(const struct object *obj, char *why, size_t nbytes);
 void allocator_free(struct allocator *a);
 /* Plans all functions, or one of them, from the beginning. */
 void allocator_plan(struct allocator *a, const struct plan_rules *rules);
