@@ -47,7 +47,7 @@ export ROOT BUILD RESULTS
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
 declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=150 [ways]=90 [moving]=90 [kernels]=600 [replay]=240 [bisect]=300 [slurm]=120
-	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=180 [cases-large]=400 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-runtime]=300 [bench-tape]=900 [bench-html]=300)
+	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=240 [cases-large]=400 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-runtime]=300 [bench-tape]=900 [bench-html]=300)
 full= fidelity= kernels=
 
 note() { echo "$2" >>"$RESULTS"; printf '%-5s %s\n' "$1" "$3"; }
