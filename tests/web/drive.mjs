@@ -31,7 +31,8 @@ async function open(file, options = {}) {
 	const page = await context.newPage()
 	const said = [],
 		asked = []
-	page.on('console', (m) => ['error', 'warning'].includes(m.type()) && said.push(m.text()))
+	// The browser's advice to whoever reads many pixels is meant for this driver.
+	page.on('console', (m) => ['error', 'warning'].includes(m.type()) && !m.text().includes('willReadFrequently') && said.push(m.text()))
 	page.on('pageerror', (error) => said.push(error.message))
 	page.on('request', (request) => asked.push(request.url()))
 	await page.goto(`file://${folder}/${file}`)
@@ -499,6 +500,39 @@ async function empty() {
 	await opened.close()
 }
 
+// Known spans of two size classes: see make_page_tape.c.
+async function runtime() {
+	const opened = await open('runtime.html')
+	const { page } = opened
+	await shoot(page, 'runtime')
+	await test('runtime: its charts have drawn something', () => allDrawn(page, ['runtime', 'runtime-classes']))
+	await test('runtime: a class is blue when it is full, and orange when it is empty', async () => {
+		const cells = await Promise.all([0, 3].map((x) => colourIn(page, 'runtime-classes', [x, 0])))
+		const [full, empty] = [await near(page, cells[0], 'blue', 30), await near(page, cells[1], 'orange', 75)]
+		return first(full, empty, cells[0].join() === cells[1].join() ? 'one colour' : '')
+	})
+	await test('runtime: the other class stays full', async () =>
+		first(
+			await near(page, await colourIn(page, 'runtime-classes', [0, 1]), 'blue', 30),
+			await near(page, await colourIn(page, 'runtime-classes', [3, 1]), 'blue', 30),
+		))
+	await test('runtime: its own figures are told', async () => {
+		const text = await page.locator('#runtime-figures').innerText()
+		return holds(/cycle\s+1\s+4\s+4/.test(text) && /heap in use bytes\s+2\.00 MiB/.test(text), text)
+	})
+	await test('runtime: a hover tells how full', async () => {
+		await page.locator('[data-chart="runtime-classes"]').scrollIntoViewIfNeeded()
+		const box = await page.locator('[data-chart="runtime-classes"]').boundingBox()
+		const [x, y] = await page.evaluate(() => heaptape.charts['runtime-classes'].convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, [2, 0]))
+		await page.mouse.move(box.x + x, box.y + y)
+		await settle(page)
+		const text = await page.locator('[data-chart="runtime-classes"]').innerText()
+		return holds(/1024 noscan at 3\.000 s/.test(text) && /50\.0 %/.test(text) && /512 KiB/.test(text), text)
+	})
+	await cleanly('runtime', opened)
+	await opened.close()
+}
+
 // Which elements there are: names may change what is told, never what it is told with.
 const tags = (page) =>
 	page.evaluate(() => [...new Set([...document.querySelectorAll('body *')].map((n) => n.tagName.toLowerCase()))].sort())
@@ -626,7 +660,7 @@ async function large() {
 }
 
 mkdirSync(shots, { recursive: true })
-const words = { small, narrow, empty, hostile, large }
+const words = { small, narrow, empty, runtime, hostile, large }
 try {
 	for (const [name, fn] of Object.entries(words))
 		if (!only || only === name)

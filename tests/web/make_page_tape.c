@@ -5,6 +5,7 @@
  *   make_page_tape FILE small                  known figures at known times: see make_small
  *   make_page_tape FILE large [EVENTS [STACKS]] a busy program of four threads, with so many call stacks
  *   make_page_tape FILE hostile                names that want to be markup, script, or a megabyte long
+ *   make_page_tape FILE runtime                a language's runtime: see make_runtime
  *   make_page_tape FILE empty                  nothing
  */
 #include <stdio.h>
@@ -313,6 +314,42 @@ static void make_hostile(void)
 	free(megabyte);
 }
 
+/* ---- a language's runtime ---- */
+
+enum { COLLECTIONS = 4, SPAN_OBJECTS = 1024 };
+
+/*
+ * Go's, of two size classes with a MiB each. At collection k of 1 to 4, after k seconds, a part of k - 1 quarters of class 1024
+ * has been freed; class 2048 stays full. The runtime says that 2 MiB are in use.
+ */
+static void make_runtime(void)
+{
+	struct tape_allocator go = { "go", "/opt/shop/bin/shop", "00fe" };
+	uint32_t cycle, in_use;
+
+	must(tape_writer_meta(w, "runtime", "go"), "meta");
+	must(tape_writer_meta(w, "runtime.levels", "os,pages,objects"), "meta");
+	must(tape_writer_allocator(w, &go, &glibc), "allocator");
+	cycle = string("go.cycle");
+	in_use = string("go.heap_in_use_bytes");
+	put((struct tape_event){ .kind = TAPE_MARK });
+	map_heap(2 * MIB);
+	put((struct tape_event){ .kind = TAPE_SPAN, .addr = HEAP, .size = MIB, .arg = string("1024 noscan") });
+	put((struct tape_event){ .kind = TAPE_SPAN, .addr = HEAP + MIB, .size = MIB, .arg = string("2048") });
+	for (uint64_t i = 0; i < SPAN_OBJECTS; i++)
+		born(i * 1024, 1000, TAPE_NO_STACK, TID);
+	for (uint64_t i = 0; i < SPAN_OBJECTS / 2; i++)
+		born(MIB + i * 2048, 2000, TAPE_NO_STACK, TID);
+	for (uint64_t k = 1; k <= COLLECTIONS; k++) {
+		now_ns = k * S_NS;
+		put((struct tape_event){ .kind = TAPE_FIGURE, .size = k, .arg = cycle });
+		put((struct tape_event){ .kind = TAPE_FIGURE, .size = 2 * MIB, .arg = in_use });
+		now_ns += S_NS / 2;
+		for (uint64_t i = (k - 1) * SPAN_OBJECTS / 4; i < k * SPAN_OBJECTS / 4; i++)
+			put((struct tape_event){ .kind = TAPE_FREE, .addr = HEAP + i * 1024, .flags = TAPE_COLLECTED });
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 2 ? argv[2] : "";
@@ -327,6 +364,8 @@ int main(int argc, char **argv)
 		make_large(events, (uint32_t)stacks);
 	else if (!strcmp(word, "hostile"))
 		make_hostile();
+	else if (!strcmp(word, "runtime"))
+		make_runtime();
 	else if (strcmp(word, "empty") != 0)
 		return 2;
 	must(tape_writer_close(w), "close");

@@ -75,7 +75,7 @@ if [ ! -s "$BUILD/report/web/page.html" ]; then
 	exit 0
 fi
 mkdir -p "$WORK"
-for name in small hostile empty; do "$BUILD/make_page_tape" "$TMP/$name.tape" $name || fail "the tapes" "make_page_tape $name"; done
+for name in small hostile empty runtime; do "$BUILD/make_page_tape" "$TMP/$name.tape" $name || fail "the tapes" "make_page_tape $name"; done
 "$BUILD/make_page_tape" "$TMP/large.tape" large "$EVENTS" 1500 || fail "the tapes" "make_page_tape large"
 if [ -z "$only" ]; then
 	refusals
@@ -88,7 +88,7 @@ begin=$(date +%s%N)
 report "$TMP/large.tape" -f -o "$WORK/large.html" || fail "the large report" "$(cat "$TMP/err")"
 echo "large.tape: $EVENTS events, $(stat -c %s "$TMP/large.tape") bytes; its report took $((($(date +%s%N) - begin) / 1000000)) ms"
 [ "$(stat -c %s "$WORK/large.html")" -lt 3000000 ] && pass "the large report is under 3 MB" || fail "the large report is under 3 MB" "$(stat -c %s "$WORK/large.html") bytes"
-for name in hostile empty; do report "$TMP/$name.tape" -f -o "$WORK/$name.html" || fail "the report of $name.tape" "$(cat "$TMP/err")"; done
+for name in hostile empty runtime; do report "$TMP/$name.tape" -f -o "$WORK/$name.html" || fail "the report of $name.tape" "$(cat "$TMP/err")"; done
 [ -n "$only" ] || structure
 
 chromium=$(command -v chromium || command -v chromium-browser || true)

@@ -334,9 +334,9 @@ static void begin_call(struct open_call *call, const struct ht_ev_capture *e)
 
 static int take_pinned(struct runtime *rt, struct ghc_thread *t, const struct ht_ev_capture *e)
 {
-	int err = take_object(rt, e, &t->pinned, 8);
+	int err = t->pinned.open && e->words[0] ? mark_pinned(rt, e, e->words[0]) : 0;
 
-	return err || !e->words[0] ? err : mark_pinned(rt, e, e->words[0]);
+	return err ? err : take_object(rt, e, &t->pinned, 8);
 }
 
 static int ghc_take(struct runtime *rt, const struct ht_ev_capture *e)

@@ -7,6 +7,7 @@ import { fillBar, fillHead, followTheme } from './head.js'
 import { heapMapSection } from './heapmap.js'
 import { lifeSection } from './life.js'
 import { load } from './report.js'
+import { runtimeSection } from './runtime.js'
 import { replaySection } from './replay.js'
 import { splitSection } from './split.js'
 import { choose, chosen, onChange } from './store.js'
@@ -17,6 +18,7 @@ const SECTIONS = [
 	['findings', 'Findings'],
 	['timeline', 'Time line'],
 	['split', 'Split'],
+	['runtime', 'Runtime'],
 	['map', 'Map'],
 	['flame', 'Flame graphs'],
 	['tables', 'Tables'],
@@ -49,6 +51,7 @@ function build(report) {
 		findingsSection(report, flame.show),
 		timelineSection(report),
 		splitSection(report),
+		runtimeSection(report),
 		map.node,
 		flame.node,
 		tablesSection(report),
