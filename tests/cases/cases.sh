@@ -251,4 +251,19 @@ grown = [s for s in stacks["stacks"] if any(stacks["frames"][f].get("function") 
 "$HEAPTAPE" report "$TMP/gostacks.tape" --json >"$TMP/gostacks.json" 2>/dev/null
 is "go: and every allocation is on the tape once" "abs(births / int(said['mallocs']) - 1) < 0.0005"
 is "go: with the stacks of its deep calls" "sum(s['allocations'] for s in grown) > 0.9 * births and max(len(s['frames']) for s in grown) > 60"
+
+# ---- runtimes that nobody knows ----
+if command -v node >/dev/null; then
+	"$HEAPTAPE" record -q -f -o "$TMP/v8.tape" -- node -e 'let a = []; for (let i = 0; i < 1e6; i++) a.push({ i })' >/dev/null 2>"$TMP/err"
+	"$HEAPTAPE" report "$TMP/v8.tape" --json >"$TMP/v8.json" 2>/dev/null
+	"$HEAPTAPE" report "$TMP/v8.tape" >"$TMP/v8.txt" 2>/dev/null
+	CODE='
+import json, sys
+d = json.load(open(sys.argv[1] + "/v8.json"))
+'
+	is "V8: its objects are not seen, and that is said on the tape and in the report" \
+		"d['summary']['unseen_runtime'] == 'V8' and 'V8' in open(sys.argv[1] + '/v8.txt').read() and max(p['around'] for p in d['timeline']) > 20e6"
+else
+	skip "V8" "node is not on this machine"
+fi
 exit 0

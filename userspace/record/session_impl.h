@@ -58,6 +58,7 @@ struct session {
 	struct object *runtime_obj; /* the program, while its runtime is recorded, as are the next */
 	struct runtime *runtime;
 	struct captures *captures;
+	bool unseen_told;           /* that there is a runtime which no profile knows */
 	uint8_t runtime_alloc;      /* its number on the tape */
 	unsigned runtime_cpu;       /* of the record at hand */
 	struct session_live *live;  /* NULL: nobody watches */
@@ -121,6 +122,8 @@ bool session_has_runtime(const struct session *s);
 int session_runtime_place(struct session *s);
 int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_head *h);
 void session_runtime_free(struct session *s);
+/* Says once that there is a heap of which only the mappings are recorded. */
+int session_tell_unseen(struct session *s);
 
 /* session_flow.c */
 /* What the traps have cost the target since the start mark; below 0: not known. */

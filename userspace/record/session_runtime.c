@@ -8,6 +8,7 @@
 
 #include "message.h"
 #include "record/session_impl.h"
+#include "runtime/unseen.h"
 
 /* The program that a command's name means, as execvp looks for it. false: there is none. */
 static bool find_program(const char *name, char *path, size_t path_nbytes)
@@ -154,6 +155,26 @@ int session_runtime_place(struct session *s)
 		     missing ? missing->function : "");
 	session_runtime_free(s);
 	return 0;
+}
+
+/* The first of them that is mapped; a process has one. */
+int session_tell_unseen(struct session *s)
+{
+	struct maps maps;
+	const char *runtime = NULL;
+	int err;
+
+	if (s->unseen_told || maps_read(s->process.proc_fd, &maps))
+		return 0;
+	for (size_t i = 0; i < maps.nr_regions && !runtime; i++)
+		runtime = maps.regions[i].executable ? unseen_runtime(maps.regions[i].path) : NULL;
+	maps_free(&maps);
+	if (!runtime)
+		return 0;
+	s->unseen_told = true;
+	message_warn("the heap of %s in pid %d is not malloc's: its objects are not seen, only the mappings that hold them", runtime, s->process.pid);
+	err = tape_writer_meta(s->writer, "runtime.unseen", runtime);
+	return err ? session_fail_tape(s, err) : 0;
 }
 
 /* Another program has taken its place. */

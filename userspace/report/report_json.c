@@ -94,6 +94,8 @@ static void put_summary(cJSON *root, const struct report *r)
 	add_u64(o, "shared_pages_bytes", a->shared_nbytes);
 	cJSON_AddBoolToObject(o, "from_exec", a->from_exec);
 	cJSON_AddBoolToObject(o, "has_pages", a->has_pages);
+	if (tape_reader_meta(r->tape, "runtime.unseen"))
+		cJSON_AddStringToObject(o, "unseen_runtime", naming_text(r->naming, tape_reader_meta(r->tape, "runtime.unseen")));
 	put_split(cJSON_AddObjectToObject(root, "split"), &a->split);
 	put_machine(cJSON_AddObjectToObject(root, "machine"), r);
 }

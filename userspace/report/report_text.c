@@ -103,9 +103,13 @@ static void print_split(const struct report *r, FILE *out)
 		{ "metadata", "pages that never held one", s->metadata, 'm' },
 	};
 	size_t nr = sizeof(parts) / sizeof(*parts);
+	const char *unseen = tape_reader_meta(r->tape, "runtime.unseen");
 	char bytes[HUMAN_MAX], rss[HUMAN_MAX];
 	uint64_t all = 0;
 
+	if (unseen)
+		fprintf(out, "\nThe program runs in %s, whose objects are not seen: what follows is of its allocator alone, and the mappings of that\n"
+			"heap are in `around`.\n", naming_text(r->naming, unseen));
 	if (!a->has_pages) {
 		fputs("\nThe tape has no page faults (--faults off, or rights): what is resident is not known.\n", out);
 		return;
