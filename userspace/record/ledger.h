@@ -96,6 +96,11 @@ void ledger_loader(struct ledger *l, uint64_t start, uint64_t end);
 int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, uint32_t owner, bool inexact);
 /* One record; the times of successive records must not fall. -errno of the tape's writer, or -ENOMEM. */
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
+/*
+ * In a copy of the process, about a copy of the target (fork): what lives and what is mapped lives on there, no thread but the one
+ * that made it does, and counting begins anew. The records that come next are that one's.
+ */
+void ledger_branch(struct ledger *l);
 /* The end mark, at `now_ns`. */
 int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);

@@ -16,6 +16,7 @@
 
 #include "baseline/baseline.h"
 #include "record/calibrate.h"
+#include "record/family.h"
 #include "record/kernel.h"
 #include "record/ledger.h"
 #include "record/ring.h"
@@ -41,6 +42,7 @@ struct session_opts {
 	enum baseline_mode baseline; /* of a live process: how its blocks of before are found */
 	uint64_t time_unit_ns; /* 0: the default */
 	double max_cost;    /* the part of the target's CPU time that traps may take (brake.h); 0: no limit */
+	unsigned follow;    /* children are recorded too, so many processes at once at most; 0: they are not */
 	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
@@ -76,6 +78,8 @@ struct session_result {
 	struct trap_costs costs; /* of the kinds that occurred; EMULATED 0: unknown */
 	struct ledger_totals totals;
 	struct session_baseline baseline;
+	char folder[4096]; /* opts.follow: where the tapes of all processes lie */
+	struct family *family; /* likewise: what has become of each (family.h); the caller frees it */
 };
 
 /* 0, or -errno with res->error filled in. The tape is closed well in either case if it was begun. */
