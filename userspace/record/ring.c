@@ -249,7 +249,8 @@ static int begin_segment(struct ring *r, struct tape_writer *w, const struct hea
 			 uint64_t ns, uint64_t now_ns)
 {
 	char path[4200];
-	int err = tape_writer_flush(w); /* what came before is the former segment's */
+	/* What came before is the former segment's; where the tape starts, nothing stands in front. */
+	int err = tape_writer_bytes(w) > FILE_HEAD_NBYTES ? tape_writer_flush(w) : 0;
 
 	if (err)
 		return err;

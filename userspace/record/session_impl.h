@@ -28,6 +28,7 @@
 struct placed {
 	const struct allocator *a;
 	uint64_t dev, inode;
+	uint8_t tape_alloc;
 };
 
 struct session {

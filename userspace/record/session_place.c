@@ -226,7 +226,7 @@ static int place(struct session *s, struct inventory *inv, unsigned i)
 	if (err)
 		return err;
 	fstat(object_fd(a->obj), &st);
-	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino };
+	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino, tape_alloc };
 	ledger_allocator(s->ledger, obj, tape_alloc);
 	report_allocator(s, a);
 	return 0;
@@ -301,7 +301,10 @@ int session_place_inherited(struct session *s)
 			return explain_attach(s, a, err);
 		err = attach_moved(s->attach, found, obj);
 		if (!err)
-			err = tell_sites(s, a);
+			err = write_way(s, s->placed[obj].tape_alloc, a->obj);
+		if (err)
+			return session_fail_tape(s, err);
+		err = tell_sites(s, a);
 		report_allocator(s, a);
 	}
 	return err;
