@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -141,6 +142,65 @@ static bool is_listed(const int *fds, unsigned nr, int fd)
 	return false;
 }
 
+/* One set of programs, by a thread of its own: to load them is work for a CPU, to end them a row of waits for the kernel. */
+struct spare_job {
+	const struct kernel_opts *opts;
+	struct kernel *kernel;
+	const char *why;
+	int err;
+	pthread_t thread;
+	bool runs;
+};
+
+static void *load_one(void *arg)
+{
+	struct spare_job *job = arg;
+
+	job->err = kernel_open(job->opts, job->kernel, &job->why);
+	return NULL;
+}
+
+static void *close_one(void *arg)
+{
+	struct spare_job *job = arg;
+
+	kernel_close(job->kernel);
+	return NULL;
+}
+
+static void run_jobs(struct spare_job *jobs, unsigned nr, void *(*fn)(void *))
+{
+	for (unsigned i = 0; i < nr; i++) {
+		jobs[i].runs = !pthread_create(&jobs[i].thread, NULL, fn, &jobs[i]);
+		if (!jobs[i].runs)
+			fn(&jobs[i]);
+	}
+	for (unsigned i = 0; i < nr; i++)
+		if (jobs[i].runs)
+			pthread_join(jobs[i].thread, NULL);
+}
+
+/* What could be loaded stands in front, whatever has failed. */
+static int load_all(struct family *f, const struct kernel_opts *opts, const char **why_ret)
+{
+	struct spare_job jobs[SPARES] = { 0 };
+	unsigned nr = f->limit - 1 < SPARES ? f->limit - 1 : SPARES;
+	int err = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		jobs[i] = (struct spare_job){ .opts = opts, .kernel = &f->spares[i] };
+	run_jobs(jobs, nr, load_one);
+	for (unsigned i = 0; i < nr; i++) {
+		if (!jobs[i].err) {
+			f->spares[f->nr_spares++] = f->spares[i];
+			continue;
+		}
+		err = jobs[i].err;
+		*why_ret = jobs[i].why;
+	}
+	return err;
+}
+
 int family_load_spares(struct family *f, const struct kernel_opts *ko, const char **why_ret)
 {
 	struct kernel_opts opts = *ko;
@@ -155,10 +215,8 @@ int family_load_spares(struct family *f, const struct kernel_opts *ko, const cha
 		opts.ring_nbytes = SPARE_RING_NBYTES;
 	*why_ret = "listing descriptors";
 	err = list_fds(&before, &nr_before);
-	while (!err && f->nr_spares < SPARES && f->nr_spares + 1 < f->limit) {
-		err = kernel_open(&opts, &f->spares[f->nr_spares], why_ret);
-		f->nr_spares += !err;
-	}
+	if (!err)
+		err = load_all(f, &opts, why_ret);
 	if (!err)
 		err = list_fds(&after, &nr_after);
 	for (unsigned i = 0; i < nr_after && !err; i++)
@@ -171,6 +229,8 @@ int family_load_spares(struct family *f, const struct kernel_opts *ko, const cha
 
 void family_free(struct family *f)
 {
+	struct spare_job jobs[SPARES] = { 0 };
+
 	if (!f)
 		return;
 	if (f->shared)
@@ -180,7 +240,8 @@ void family_free(struct family *f)
 	if (f->guard > 0)
 		waitpid(f->guard, NULL, 0);
 	for (unsigned i = 0; i < f->nr_spares; i++)
-		kernel_close(&f->spares[i]);
+		jobs[i] = (struct spare_job){ .kernel = &f->spares[i] };
+	run_jobs(jobs, f->nr_spares, close_one);
 	if (f->held)
 		munmap(f->held, sizeof(*f->held));
 	if (f->held_fd >= 0)

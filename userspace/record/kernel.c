@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #define CONTROL_RING_NBYTES (1u << 20) /* 7,000 system calls between two looks */
 #define MEMO_SETS 16384u  /* of HT_MEMO_WAYS, 64 bytes each: 4 MiB */
 #define MEMO_CHUNKS 512u /* 16 MiB: 65,536 memos of 32 frames */
+#define SHARDS_READY 12u /* 400,000 rows: python3 and its libraries */
 #define SMALL_SHARE 8u    /* of that, where there are many recordings */
 #define SCRATCHES_A_CPU 2 /* bpf/stack.bpf.h */
 #define FILES_MAX 262144 /* descriptors: more than threads that were ever seen in a process */
@@ -178,6 +180,44 @@ static int make_rings(const struct kernel_opts *opts, struct kernel *k)
 	return 0;
 }
 
+/*
+ * Room for rows in its places. The kernel waits for a grace period, 10 to 20 ms, whenever a map is put into another: nobody is to
+ * stand for that. What cannot be had is made later.
+ */
+static void make_shards(struct kernel *k)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	LIBBPF_OPTS(bpf_map_batch_opts, batch);
+	__u32 indices[SHARDS_READY], nr = 0;
+	int fds[SHARDS_READY], map_fd = bpf_map__fd(k->skel->maps.shards);
+
+	k->shards = calloc(SHARDS_READY, sizeof(*k->shards));
+	while (k->shards && k->nr_shards < SHARDS_READY) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ht_shard", sizeof(__u32), sizeof(struct ht_shard), 1, &opts);
+		void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(struct ht_shard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		if (at == MAP_FAILED) {
+			if (fd >= 0)
+				close(fd);
+			break;
+		}
+		indices[k->nr_shards] = k->nr_shards;
+		fds[k->nr_shards] = fd;
+		k->shards[k->nr_shards++] = at;
+	}
+	nr = k->nr_shards;
+	/* All by one call, and one period; kernels before 5.13 take them singly. */
+	if (nr && bpf_map_update_batch(map_fd, indices, fds, &nr, &batch))
+		for (nr = 0; nr < k->nr_shards && !bpf_map_update_elem(map_fd, &indices[nr], &fds[nr], BPF_ANY);)
+			nr++;
+	for (unsigned i = 0; i < k->nr_shards; i++) {
+		close(fds[i]);
+		if (i >= nr)
+			munmap(k->shards[i], sizeof(struct ht_shard));
+	}
+	k->nr_shards = nr;
+}
+
 /* Where no tracefs is mounted, one for this process alone: in a mount namespace of its own, that nobody else sees. */
 static void mount_own_tracefs(void)
 {
@@ -282,6 +322,8 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 		*why_ret = "making the ring buffers";
 		err = make_rings(opts, k);
 	}
+	if (!err && opts->small && opts->stacks == HT_STACKS_EH)
+		make_shards(k);
 	if (!err && opts->pid)
 		kernel_target(k, opts->pid, opts->hold);
 	if (!err)
@@ -378,6 +420,9 @@ void kernel_close(struct kernel *k)
 		close(k->fault_fds[i]);
 	free(k->fault_fds);
 	record_bpf__destroy(k->skel);
+	for (unsigned i = 0; i < k->nr_shards; i++)
+		munmap(k->shards[i], sizeof(struct ht_shard));
+	free(k->shards);
 	for (unsigned i = 0; k->ring_fds && i <= k->nr_cpus; i++)
 		if (k->ring_fds[i] >= 0)
 			close(k->ring_fds[i]);
@@ -427,6 +472,8 @@ void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)
 					  .text_gen = (uint64_t *)&k->skel->bss->text_gen,
 					  .map_seq = (uint64_t *)&k->skel->bss->map_seq,
 					  .texts_wanted = &k->skel->bss->texts_wanted,
+					  .ready = k->shards,
+					  .nr_ready = k->nr_shards,
 					  .shards_fd = bpf_map__fd(k->skel->maps.shards) };
 }
 

@@ -43,6 +43,8 @@ struct kernel {
 	enum kernel_backend backend; /* decided: never KERNEL_AUTO */
 	int *ring_fds; /* nr_cpus + 1: the last is the control ring */
 	unsigned nr_cpus;
+	struct ht_shard **shards; /* room for rows that was made beforehand */
+	unsigned nr_shards;
 	bool has_tracepoints; /* syscall tracepoints are attached */
 	int tracepoint_err;   /* why not, -errno */
 	int *fault_fds; /* perf events, one a thread */

@@ -231,7 +231,7 @@ static int open_tape(struct session *s)
 	return 0;
 }
 
-int session_open_stream(struct session *s, struct ledger *inherited)
+int session_open_stream(struct session *s, struct ledger *inherited, struct stacks *inherited_stacks)
 {
 	struct ledger_opts lo = { .writer = s->writer,
 				  .site = session_site,
@@ -249,7 +249,9 @@ int session_open_stream(struct session *s, struct ledger *inherited)
 		lo.start_ns = s->start_ns;
 	s->ledger = inherited ? inherited : ledger_new(&lo);
 	s->attach = attach_new(&s->kernel, s->process.pid, ATTACH_RECORD);
-	if (s->opts->stacks)
+	if (inherited_stacks)
+		s->stacks = stacks_branch(inherited_stacks, &s->kernel) ? NULL : inherited_stacks;
+	else if (s->opts->stacks)
 		s->stacks = stacks_new(&s->kernel, s->opts->stacks, s->writer);
 	if (!s->ledger || !s->attach || (s->opts->stacks && !s->stacks))
 		return session_fail(s, -ENOMEM, "out of memory");
@@ -595,7 +597,7 @@ static int begin(struct session *s)
 	if (!err && (s->opts->live || s->opts->max_cost > 0 || s->opts->follow))
 		calibrate_others(s); /* what is shown while it records cannot wait for the end */
 	if (!err)
-		err = session_open_stream(s, NULL);
+		err = session_open_stream(s, NULL, NULL);
 	if (!err)
 		err = session_new_inventory(s);
 	if (!err)

@@ -175,19 +175,34 @@ void session_follow_free(struct session *s)
 
 /* ---- a copy: from the parent's recording to the child's ---- */
 
+/* Descriptors that the copy goes on with. What finds no room here is opened again where it is needed. */
+struct keep {
+	int fds[4096];
+	unsigned nr;
+};
+
+static void keep_fd(void *arg, int fd)
+{
+	struct keep *k = arg;
+
+	if (k->nr < sizeof(k->fds) / sizeof(k->fds[0]))
+		k->fds[k->nr++] = fd;
+}
+
 /* What the parent's recorder has under way is not this one's. Its memory is left alone: only what costs the kernel something
  * goes. Nothing is detached, which would detach the parent's. */
 static void drop_parents(struct session *s)
 {
-	int keep[HT_OBJECTS_MAX];
-	unsigned nr = 0;
+	struct keep keep = { 0 };
 
 	for (unsigned i = 0; i < s->nr_placed; i++)
-		keep[nr++] = object_fd(s->placed[i].a->obj);
+		keep_fd(&keep, object_fd(s->placed[i].a->obj));
+	if (s->stacks)
+		stacks_each_fd(s->stacks, keep_fd, &keep);
 	ring_buffer__free(s->follow->doorbell); /* unmaps, and closes what is only this copy's */
 	drain_free(s->drain);
 	hold_free(&s->hold);
-	family_close_others(s->follow->family, keep, nr);
+	family_close_others(s->follow->family, keep.fds, keep.nr);
 	s->follow->doorbell = NULL;
 	s->drain = NULL;
 	s->attach = NULL;
@@ -331,6 +346,7 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 	struct follow *f = s->follow;
 	struct ledger *ledger = inherits ? s->ledger : NULL;
 	struct tape_writer *writer = inherits ? s->writer : NULL;
+	struct stacks *stacks = inherits ? s->stacks : NULL;
 	uint64_t begin_ns = e->h.ts;
 	int err;
 
@@ -361,13 +377,9 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 		ledger_branch(ledger);
 	s->begin_ns = begin_ns; /* on the tape's clock from here on */
 	if (!err)
-		err = session_open_stream(s, ledger);
+		err = session_open_stream(s, ledger, stacks);
 	if (!err)
 		err = empty_rings(s);
-	drain_free(s->drain);
-	s->drain = NULL;
-	if (!err && (err = drain_new(s->kernel.ring_fds, s->kernel.nr_cpus + 1, &s->drain)))
-		return session_fail(s, err, "the ring buffers cannot be read: %s", strerror(-err));
 	if (!err)
 		err = copy_inventory(s, current, inherits);
 	if (err)

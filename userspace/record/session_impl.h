@@ -90,7 +90,7 @@ int session_fail_kernel(struct session *s, int err, const char *why);
 int session_block_signals(struct session *s);
 int session_open_target(struct session *s, pid_t pid);
 /* Unwinding, sites, rings: all that rests on s->kernel, s->process and s->writer. */
-int session_open_stream(struct session *s, struct ledger *inherited);
+int session_open_stream(struct session *s, struct ledger *inherited, struct stacks *inherited_stacks);
 void session_watch_faults(struct session *s);
 /* What is counted is counted from here on. */
 void session_count_from_here(struct session *s);
