@@ -19,11 +19,18 @@ static void take_text(char *to, size_t nbytes, const struct tape_reader *r, cons
 	snprintf(to, nbytes, "%s", value ? value : "");
 }
 
-static bool is_process_tape(const char *name)
+bool process_tape_is_name(const char *name)
 {
-	size_t len = strlen(name), suffix = sizeof(PROCESS_TAPE_SUFFIX) - 1;
+	unsigned pid, nr;
+	char plain[32];
 
-	return len > suffix && len < sizeof(((struct process_tape *)0)->file) && !strcmp(name + len - suffix, PROCESS_TAPE_SUFFIX);
+	if (sscanf(name, "%u-%u", &pid, &nr) == 2)
+		snprintf(plain, sizeof(plain), "%u-%u" PROCESS_TAPE_SUFFIX, pid, nr);
+	else if (sscanf(name, "%u", &pid) == 1)
+		snprintf(plain, sizeof(plain), "%u" PROCESS_TAPE_SUFFIX, pid);
+	else
+		return false;
+	return !strcmp(plain, name);
 }
 
 static int add_tape(struct process_folder *f, const char *path, const char *name)
@@ -50,7 +57,7 @@ static int add_tape(struct process_folder *f, const char *path, const char *name
 	*t = (struct process_tape){ .pid = tape_reader_meta_u64(r, "target.pid", 0),
 				    .parent = tape_reader_meta_u64(r, "process.parent", 0),
 				    .start_ns = tape_reader_meta_u64(r, "process.start_ns", 0) };
-	snprintf(t->file, sizeof(t->file), "%s", name);
+	snprintf(t->file, sizeof(t->file), "%.63s", name); /* longer ones are no such names */
 	take_text(t->parent_file, sizeof(t->parent_file), r, "process.parent_file");
 	take_text(t->start, sizeof(t->start), r, "process.start");
 	tape_reader_close(r);
@@ -137,7 +144,7 @@ int process_folder_read(const char *path, struct process_folder *f)
 	if (!dir)
 		return -errno;
 	while (!err && (e = readdir(dir)))
-		if (is_process_tape(e->d_name))
+		if (process_tape_is_name(e->d_name))
 			err = add_tape(f, path, e->d_name);
 	closedir(dir);
 	if (!err && !f->nr)

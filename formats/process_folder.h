@@ -7,6 +7,7 @@
 #ifndef HEAPTAPE_PROCESS_FOLDER_H
 #define HEAPTAPE_PROCESS_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ struct process_folder {
 	size_t nr;
 };
 
+/* PID.tape or PID-N.tape, and nothing else. */
+bool process_tape_is_name(const char *name);
 /* -ENOTDIR: no folder; -ENOENT: one without such tapes; -errno. Files that cannot be read as tapes are left out. */
 int process_folder_read(const char *path, struct process_folder *f);
 void process_folder_free(struct process_folder *f);

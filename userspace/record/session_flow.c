@@ -219,6 +219,8 @@ int session_follow_target(struct session *s)
 	if (ledger_saw_exec(s->ledger)) {
 		err = session_new_inventory(s);
 		if (!err)
+			err = session_follow_execed(s);
+		if (!err)
 			err = session_place_new(s);
 	}
 	if (!err && ledger_saw_code_mapped(s->ledger))

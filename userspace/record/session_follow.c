@@ -43,20 +43,6 @@ struct follow {
 
 /* ---- the folder ---- */
 
-static bool is_tape(const char *name)
-{
-	unsigned pid, nr;
-	char plain[32];
-
-	if (sscanf(name, "%u-%u", &pid, &nr) == 2)
-		snprintf(plain, sizeof(plain), "%u-%u" PROCESS_TAPE_SUFFIX, pid, nr);
-	else if (sscanf(name, "%u", &pid) == 1)
-		snprintf(plain, sizeof(plain), "%u" PROCESS_TAPE_SUFFIX, pid);
-	else
-		return false;
-	return !strcmp(plain, name);
-}
-
 /* Only tapes of processes are taken out of a folder that is written over. */
 static void empty_folder(const char *path)
 {
@@ -64,7 +50,7 @@ static void empty_folder(const char *path)
 	struct dirent *e;
 
 	while (dir && (e = readdir(dir)))
-		if (is_tape(e->d_name))
+		if (process_tape_is_name(e->d_name))
 			unlinkat(dirfd(dir), e->d_name, 0);
 	if (dir)
 		closedir(dir);
@@ -590,6 +576,15 @@ bool session_follow_end_asked(struct session *s)
 }
 
 /* ---- on the tape ---- */
+
+int session_follow_execed(struct session *s)
+{
+	char *exe = s->follow ? process_exe(&s->process) : NULL;
+	int err = exe ? tape_writer_meta(s->writer, "process.exe", exe) : 0;
+
+	free(exe);
+	return err ? session_fail_tape(s, err) : 0;
+}
 
 int session_follow_meta(struct session *s)
 {

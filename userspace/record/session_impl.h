@@ -112,6 +112,7 @@ int session_follow_child(struct session *s, const struct ht_ev_thread *e);
 int session_follow_holds(struct session *s);
 void session_follow_step(struct session *s);
 int session_follow_meta(struct session *s);
+int session_follow_execed(struct session *s);
 int session_follow_write_totals(struct session *s);
 /* A descriptor that wakes the recorder, or -1. */
 int session_follow_doorbell(const struct session *s);
