@@ -3,7 +3,7 @@
 """follow.py HEAPTAPE FOLDER CHILDREN KIND... - every call of the processes of tests/live/follow.c is on its own tape, once.
 CHILDREN: how many tapes beside the first. KIND: what a child is: forked (has its parent's blocks, frees half of them),
 execed (starts with nothing), both (forked, made its calls, then replaced itself), chain (forked by one that had freed some), idle
-(forked, made no calls). Several kinds: any of them."""
+(forked, made no calls), again (execed, and replaced itself). Several kinds: any of them."""
 import json
 import subprocess
 import sys
@@ -32,6 +32,7 @@ def fits(kind, p, events):
         "execed": dict(calls=CALLS, at_start=0, at_end=10, execs=0, start="exec"),
         "both": dict(calls=2 * CALLS, at_start=KEPT, at_end=10, execs=1, start="fork"),
         "chain": dict(calls=CALLS, execs=0, start="fork"),
+        "again": dict(calls=CALLS, at_start=0, at_end=10, execs=1, start="exec"),
         "idle": dict(calls=0, at_start=KEPT, execs=0, start="fork"),
     }[kind]
     got = dict(calls=calls, at_start=at_start, at_end=at_end, execs=len(execs), start=p["start"])

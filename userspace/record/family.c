@@ -442,15 +442,13 @@ static void guard(struct family *f, int fd)
 	_exit(0);
 }
 
-int family_begin(struct family *f, pid_t pid, const char *file)
+static int start_guard(struct family *f)
 {
-	struct family_process *p;
-	int fds[2], place = family_enter(f);
+	int fds[2];
 
-	if (place < 0)
-		return -EINVAL;
-	p = family_process_new(f, place, pid, 0);
-	snprintf(p->file, sizeof(p->file), "%s", file);
+	if (f->guard_fd >= 0)
+		close(f->guard_fd);
+	f->guard_fd = -1;
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
 	f->guard = fork();
@@ -461,6 +459,27 @@ int family_begin(struct family *f, pid_t pid, const char *file)
 	close(fds[0]);
 	f->guard_fd = fds[1];
 	return f->guard < 0 ? -errno : 0;
+}
+
+int family_begin(struct family *f, pid_t pid, const char *file)
+{
+	struct family_process *p;
+	int place = family_enter(f);
+
+	if (place < 0)
+		return -EINVAL;
+	p = family_process_new(f, place, pid, 0);
+	snprintf(p->file, sizeof(p->file), "%s", file);
+	return start_guard(f);
+}
+
+bool family_renew_guard(struct family *f)
+{
+	if (f->guard <= 0 || waitpid(f->guard, NULL, WNOHANG) != f->guard)
+		return false;
+	f->guard = 0;
+	start_guard(f);
+	return true;
 }
 
 /* ---- recorders ---- */
@@ -557,10 +576,7 @@ bool family_is_busy(struct family *f)
 {
 	unsigned nr = 0;
 
-	/* A guard that somebody has killed: its work is done here. */
-	if (f->guard > 0 && waitpid(f->guard, NULL, WNOHANG) == f->guard)
-		f->guard = 0;
-	if (!f->guard)
+	if (f->guard <= 0) /* there is none, and none can be made: its work is done here */
 		return keep_house(f) > 0;
 	for (unsigned i = 1; i < f->limit; i++)
 		nr += f->shared->members[i].recorder != 0;

@@ -49,6 +49,8 @@ int family_held_fd(const struct family *f);
 int family_load_spares(struct family *f, const struct kernel_opts *ko, const char **why_ret);
 /* The caller becomes the first recorder, and the guard is started. -errno. */
 int family_begin(struct family *f, pid_t pid, const char *file);
+/* The first recorder, now and then: a guard that was killed is followed by another. True: it was. */
+bool family_renew_guard(struct family *f);
 /* The first recorder is done, and so are all others: the guard ends. */
 void family_free(struct family *f);
 

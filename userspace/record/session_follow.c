@@ -558,6 +558,8 @@ void session_follow_step(struct session *s)
 		if (waitpid(f->copies[i], NULL, WNOHANG) != 0)
 			f->copies[i--] = f->copies[--f->nr_copies];
 	ring_buffer__consume(f->doorbell);
+	if (!f->parent && family_renew_guard(f->family))
+		message_warn("the guard of held processes was killed; another one is there");
 	family_lose_patience(f->family, PATIENCE_NS);
 }
 
