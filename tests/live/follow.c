@@ -3,8 +3,9 @@
  * follow MODE [ARG]: a family of processes whose calls are known. The first one has KEPT blocks of 1234 bytes; each child, in its very
  * first steps, makes CALLS calls of malloc(777) and frees them, then frees half of the blocks that it has from its parent. What
  * starts anew by an exec (MODE work) makes the same calls, and keeps 10 blocks of 555 bytes.
- * Modes: fork, vfork, spawn, exec, double, thread, grand, many N, burst N, chain N, hold, forever; exec-of FILE ARGS.
- * Each prints nothing; the status is 0 if all children ended with 0.
+ * Modes: fork, vfork, fork-exec, spawn, exec-of FILE ARGS, double, thread; of N children: series (one at a time), many (four), burst
+ * (all), chain (each by the one before), sleepers (that stay for a second); forever; wait and wait-exec (for a line on stdin).
+ * The status is 0 if all children ended with 0.
  */
 #include <pthread.h>
 #include <spawn.h>
@@ -162,6 +163,8 @@ int main(int argc, char **argv)
 			return 1;
 	} else if (!strcmp(mode, "many")) {
 		return many(n, 4);
+	} else if (!strcmp(mode, "series")) {
+		return many(n, 1);
 	} else if (!strcmp(mode, "burst")) {
 		return many(n, n);
 	} else if (!strcmp(mode, "chain")) {

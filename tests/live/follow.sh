@@ -43,12 +43,12 @@ ways_to_make_a_child() {
 	[ -n "$SHORT" ] || family "vfork and exec" 1 execed "$FOLLOW" vfork
 	family "fork, calls, exec: the objects end" 1 both "$FOLLOW" fork-exec
 	if [ -n "$SHORT" ]; then
-		family "$MANY children one after the other" "$MANY" forked "$FOLLOW" many "$MANY"
+		family "$MANY children, four at a time" "$MANY" forked "$FOLLOW" many "$MANY"
 		return
 	fi
 	family "a child whose parent is gone" 2 "forked idle" "$FOLLOW" double
 	family "fork in a thread" 1 forked "$FOLLOW" thread
-	family "$MANY children one after the other" "$MANY" forked "$FOLLOW" many "$MANY"
+	family "$MANY children, four at a time" "$MANY" forked "$FOLLOW" many "$MANY"
 	family "more children at once than programs are kept ready for" 8 forked "$FOLLOW" burst 8
 	family "children of children" 4 chain "$FOLLOW" chain 4
 	family "a static program" 1 execed "$FOLLOW" exec-of "$LIVE/follow_static" work

@@ -20,6 +20,8 @@
 #include "target/files.h"
 
 #define SPARES 4             /* as many children may begin at once without waiting for the verifier; each takes 8 MiB and a quarter of a second */
+#define SPARE_WAIT_NS 100000000ull
+#define SPARE_LOOK_US 500
 #define SPARE_RING_NBYTES (1u << 20)
 #define NO_SPARE -1
 #define HOUSE_PERIOD_MS 50   /* between two looks for dead recorders: as long may a child of a killed one stand */
@@ -33,13 +35,14 @@ struct member {
 	_Atomic pid_t recorder; /* 0: free */
 	_Atomic int spare;      /* NO_SPARE: none */
 	_Atomic int process;    /* row of the list, -1: none */
+	_Atomic bool loads;     /* programs of its own, now */
 };
 
 /* Seen by all. */
 struct shared {
 	_Atomic int end_asked; /* 0: no; else the cause plus one */
 	_Atomic bool over;
-	_Atomic unsigned nr_processes, nr_failed, nr_left_out, nr_loaded_late;
+	_Atomic unsigned nr_processes, nr_failed, nr_left_out, nr_loaded_late, nr_loading;
 	_Atomic bool spare_taken[SPARES];
 	struct member members[FAMILY_LIMIT_MAX];
 	struct family_process processes[FAMILY_LISTED];
@@ -361,6 +364,7 @@ static void bury(struct family *f, struct member *m, pid_t recorder)
 		f->shared->nr_failed++;
 	}
 	give_back(f, m);
+	family_loaded(f, (int)(m - f->shared->members));
 	m->process = -1;
 	atomic_compare_exchange_strong(&m->recorder, &recorder, 0);
 }
@@ -522,7 +526,7 @@ void family_close_others(const struct family *f, const int *keep, unsigned nr)
 	free(open);
 }
 
-bool family_take_spare(struct family *f, int place, struct kernel *k_ret)
+static bool take_spare(struct family *f, int place, struct kernel *k_ret)
 {
 	for (unsigned i = 0; i < f->nr_spares; i++) {
 		bool taken = false;
@@ -537,14 +541,45 @@ bool family_take_spare(struct family *f, int place, struct kernel *k_ret)
 	return false;
 }
 
+/* As many at once as there are CPUs: more would only stand longer, all of them. */
+static bool begin_loading(struct family *f, int place)
+{
+	if (f->shared->nr_loading++ < (unsigned)sysconf(_SC_NPROCESSORS_ONLN)) {
+		f->shared->members[place].loads = true;
+		f->shared->nr_loaded_late++;
+		return true;
+	}
+	f->shared->nr_loading--;
+	return false;
+}
+
+void family_loaded(struct family *f, int place)
+{
+	if (atomic_exchange(&f->shared->members[place].loads, false))
+		f->shared->nr_loading--;
+}
+
+/* Most children of a burst are soon gone, and to load programs takes longer than that. */
+bool family_take_spare(struct family *f, int place, struct kernel *k_ret)
+{
+	uint64_t until = clock_monotonic_ns() + (f->nr_spares ? SPARE_WAIT_NS : 0);
+
+	while (!take_spare(f, place, k_ret)) {
+		if (clock_monotonic_ns() >= until && begin_loading(f, place))
+			return false;
+		usleep(SPARE_LOOK_US);
+	}
+	return true;
+}
+
+void family_give_spare(struct family *f, int place)
+{
+	give_back(f, &f->shared->members[place]);
+}
+
 void family_count_left_out(struct family *f)
 {
 	f->shared->nr_left_out++;
-}
-
-void family_count_loaded_late(struct family *f)
-{
-	f->shared->nr_loaded_late++;
 }
 
 struct family_process *family_process_new(struct family *f, int place, pid_t pid, pid_t parent)

@@ -64,10 +64,12 @@ void family_leave(struct family *f, int place);
 void family_become(struct family *f, int place, pid_t pid);
 /* Closes what the copy does not need: every descriptor but those of the family, 0 to 2, and the nr given. */
 void family_close_others(const struct family *f, const int *keep, unsigned nr);
-/* Programs that are loaded already; false: none are left. Given back by family_leave. */
+/* Programs that are loaded already, waited for a little; given back by family_leave, or before. False: none have come free, and it is the
+ * caller's turn to load some, which he says when he has. */
 bool family_take_spare(struct family *f, int place, struct kernel *k_ret);
+void family_give_spare(struct family *f, int place);
+void family_loaded(struct family *f, int place);
 void family_count_left_out(struct family *f);
-void family_count_loaded_late(struct family *f);
 /* The process's row in what is told at the end; NULL: the list is full. */
 struct family_process *family_process_new(struct family *f, int place, pid_t pid, pid_t parent);
 /* All recordings are to end; cause: a number of the caller's, not below 0, the first one's counts. */

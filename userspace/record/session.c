@@ -413,7 +413,8 @@ static int mark_end(struct session *s)
 		s->program_ns = (double)(s->counted.timed_ns - s->timed_ns_before) / (double)(s->counted.timed - s->timed_before);
 	if (!err)
 		err = session_sample_rss(s, s->end_ns);
-	attach_detach(s->attach);
+	if (!session_follow_is_gone(s))
+		attach_detach(s->attach);
 	if (s->follow) /* nobody is held from here on */
 		kernel_target(&s->kernel, (pid_t)HT_NOBODY, HT_HOLD_NONE);
 	if (!err)
@@ -453,7 +454,7 @@ static void calibrate_rest(struct session *s)
 {
 	for (size_t i = 0; i < sizeof(dear_kinds) / sizeof(dear_kinds[0]); i++)
 		if (s->res->traps[dear_kinds[i]] && !s->res->costs.ns[dear_kinds[i]] &&
-		    calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))
+		    (s->follow || calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))) /* with children it was done before */
 			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
 	s->res->cost_ns = s->res->costs.ns[HT_TRAP_EMULATED] ?
 				  (uint64_t)trap_real_cost_ns(&s->res->costs, s->res->traps, s->program_ns) : 0;
@@ -652,6 +653,7 @@ int session_finish(struct session *s, int err)
 	if (!err)
 		err = mark_end(s);
 	session_live_close(s);
+	session_follow_ended(s);
 	if (!err)
 		err = embed_names(s);
 	if (!err)

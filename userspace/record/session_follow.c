@@ -241,13 +241,13 @@ static int copy_kernel(struct session *s)
 
 	if (family_take_spare(f->family, f->place, &s->kernel))
 		return 0;
-	family_count_loaded_late(f->family);
 	ko = session_kernel_opts(s);
 	ko.pid = 0;
 	ko.hold = HT_HOLD_NONE;
 	ko.follows = ko.small = true;
 	ko.held_fd = family_held_fd(f->family);
 	err = kernel_open(&ko, &s->kernel, &why);
+	family_loaded(f->family, f->place);
 	return err ? session_fail_kernel(s, err, why) : 0;
 }
 
@@ -627,6 +627,17 @@ int session_follow_write_totals(struct session *s)
 }
 
 /* ---- the end ---- */
+
+bool session_follow_is_gone(const struct session *s)
+{
+	return s->follow && s->follow->parent && !process_is_alive(&s->process);
+}
+
+void session_follow_ended(struct session *s)
+{
+	if (s->follow && s->follow->parent)
+		family_give_spare(s->follow->family, s->follow->place);
+}
 
 void session_follow_wait(struct session *s)
 {

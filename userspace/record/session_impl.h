@@ -118,6 +118,10 @@ int session_follow_write_totals(struct session *s);
 int session_follow_doorbell(const struct session *s);
 /* All are to end, and for which cause; false: not asked. */
 bool session_follow_end_asked(struct session *s);
+/* A child that has ended: its probes need not be taken away before the programs are another's. */
+bool session_follow_is_gone(const struct session *s);
+/* The end mark is written: the programs are free for others. */
+void session_follow_ended(struct session *s);
 /* The first recorder: until the others are done. */
 void session_follow_wait(struct session *s);
 void session_follow_free(struct session *s);
