@@ -177,6 +177,35 @@ killed_recorders() {
 	if [ $unread = 0 ]; then pass "and all tapes are readable"; else fail "and all tapes are readable" "$unread are not: $(tail -n1 "$TMP/err.kept")"; fi
 }
 
+# A server that forks to write its data away, and goes on meanwhile.
+redis_bgsave() {
+	local name="redis-server's BGSAVE" port=$((20000 + RANDOM % 20000)) i
+	if ! command -v redis-server >/dev/null; then skip "$name" "no redis-server on this machine"; return; fi
+	mkdir -p "$TMP/redis"
+	redis-server --port "$port" --save "" --dir "$TMP/redis" --enable-debug-command yes >"$TMP/redis.out" 2>&1 &
+	TARGET=$!
+	PIDS+=("$TARGET")
+	for i in $(seq 50); do redis-cli -p "$port" ping >/dev/null 2>&1 && break || sleep 0.1; done
+	redis-cli -p "$port" debug populate 50000 >/dev/null
+	start_recorder -q --follow-fork -p "$TARGET" -o "$TMP/f.tape" -f || { fail "$name" "no recorder"; return; }
+	for i in 1 2; do
+		redis-cli -p "$port" bgsave >/dev/null
+		redis-cli -p "$port" debug populate $((50000 + 20000 * i)) "more$i" >/dev/null
+		sleep 1
+	done
+	redis-cli -p "$port" info >"$TMP/info.txt"
+	kill -INT "$RECORDER"
+	wait "$RECORDER"
+	end_target "$TARGET"
+	"$HEAPTAPE" info "$TMP/f.tape" --json >"$TMP/info.json"
+	if grep -q "rdb_last_bgsave_status:ok" "$TMP/info.txt" &&
+		[ "$(json "$TMP/info.json" "len(d['processes']) == 3 and all(p['lost'] == 0 and p['unknown_frees'] == 0 and p['live_at_start']['objects'] > 100000 for p in d['processes'])")" = True ]; then
+		pass "$name, each with the server's blocks"
+	else
+		fail "$name" "$(tail -n1 "$TMP/record.err") $(head -c 300 "$TMP/info.json")"
+	fi
+}
+
 real_programs() {
 	cat >"$TMP/pool.py" <<-'EOF'
 		import multiprocessing
@@ -194,6 +223,7 @@ real_programs() {
 		printf 'b\na\n' | sort | head -n1 | cat
 		ls / | wc -l
 	EOF
+	[ -n "$SHORT" ] || redis_bgsave
 	# dash forks for each part of a pipe; what is built in makes no exec.
 	family "a shell script with pipes" 6 "" /bin/sh "$TMP/pipes.sh"
 	check "the family is shown as a tree" "$HEAPTAPE" info "$TMP/f.tape"

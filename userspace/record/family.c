@@ -29,6 +29,7 @@
 #define STANDING_MAX_NS 10000000000ull /* no child stands for longer, whatever its recorder does */
 #define STEP_NS 2000000000ull /* for a child to come to its own first step; on a busy machine it may wait for a CPU */
 #define STEP_US 50
+#define TASK_EXITING 0x4u     /* PF_EXITING of linux/sched.h, as /proc shows it; the same since 2.6 */
 #define LAST_HOUSES 40        /* looks of the guard's behind the end of all recorders: 2 s */
 
 struct member {
@@ -326,16 +327,23 @@ void family_lose_patience(struct family *f, uint64_t ns)
 
 /* ---- who is dead ---- */
 
-/* A zombie is dead: who made it may not have looked yet. */
+/*
+ * A zombie is dead: who made it may not have looked yet. So is one that is ending: to take its probes away costs the kernel up to
+ * some seconds, and it will not let anybody go any more.
+ */
 static bool is_alive(pid_t pid)
 {
-	char name[32], line[512], *at;
+	char name[32], line[512], state, *at;
+	unsigned flags;
 
 	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
 	if (file_read_line_at(AT_FDCWD, name, line, sizeof(line)))
 		return false;
 	at = strrchr(line, ')');
-	return at && at[1] == ' ' && at[2] != 'Z' && at[2] != 'X';
+	/* state ppid pgrp session tty tpgid flags */
+	if (!at || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+		return false;
+	return state != 'Z' && state != 'X' && !(flags & TASK_EXITING);
 }
 
 static struct family_process *row_of(const struct family *f, const struct member *m)

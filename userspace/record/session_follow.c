@@ -572,8 +572,8 @@ bool session_follow_end_asked(struct session *s)
 {
 	int cause = s->follow ? family_end_asked(s->follow->family) : -1;
 
-	if (cause >= 0)
-		s->res->end = (enum session_end)cause;
+	if (cause >= 0) /* the guard, which asks when the first recorder was killed, knows none of these */
+		s->res->end = cause == SESSION_DURATION ? SESSION_DURATION : SESSION_SIGNAL;
 	return cause >= 0;
 }
 
