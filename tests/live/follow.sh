@@ -113,6 +113,10 @@ left_out() {
 	fi
 	"$HEAPTAPE" record --follow-fork --ring 16M -o "$TMP/g.tape" -- true 2>"$TMP/err"
 	if [ $? = 2 ] && [ ! -e "$TMP/g.tape" ]; then pass "--ring and --follow-fork exclude each other"; else fail "--ring and --follow-fork exclude each other" "$(cat "$TMP/err")"; fi
+	setpriv --inh-caps -kill --bounding-set -kill "$HEAPTAPE" record --follow-fork -o "$TMP/g.tape" -- true 2>"$TMP/err"
+	if [ $? = 1 ] && [ ! -e "$TMP/g.tape" ] && grep -q "needs CAP_KILL" "$TMP/err"; then pass "who could not let children go does not hold them"; else
+		fail "who could not let children go does not hold them" "$(tail -n1 "$TMP/err")"
+	fi
 	"$HEAPTAPE" record --follow-fork -o "$TMP/g.tape" -- /no/such/program 2>"$TMP/err"
 	if [ $? = 1 ] && [ ! -e "$TMP/g.tape" ]; then pass "a failed start leaves no folder"; else fail "a failed start leaves no folder" "$(ls -d "$TMP/g.tape")"; fi
 }

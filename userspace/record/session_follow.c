@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "formats/process_folder.h"
 #include "message.h"
+#include "target/files.h"
 #include "record/session_impl.h"
 
 #define PATIENCE_NS 2000000000ull /* no child stands for longer because its parent's recorder has not come to it */
@@ -78,6 +80,21 @@ int session_follow_folder(struct session *s, const char *folder, char *path, siz
 
 /* ---- the first recorder ---- */
 
+/* Who stands is let go by a signal, and a child may have become another user's: without the right it would stand for ever. */
+static bool may_signal_all(void)
+{
+	uint64_t effective = 0;
+	char *status, *line;
+
+	if (file_read_all_at(AT_FDCWD, "/proc/self/status", &status, NULL))
+		return false;
+	line = strstr(status, "\nCapEff:");
+	if (line)
+		effective = strtoull(line + sizeof("\nCapEff:") - 1, NULL, 16);
+	free(status);
+	return effective >> CAP_KILL & 1;
+}
+
 int session_follow_open(struct session *s, struct kernel_opts *ko)
 {
 	struct follow *f;
@@ -85,6 +102,8 @@ int session_follow_open(struct session *s, struct kernel_opts *ko)
 
 	if (!s->opts->follow)
 		return 0;
+	if (!may_signal_all())
+		return session_fail(s, -EPERM, "no right to let children go that were held at their birth: --follow-fork needs CAP_KILL; run as root");
 	f = s->follow = calloc(1, sizeof(*f));
 	err = f ? family_new(s->opts->follow, &f->family) : -ENOMEM;
 	if (err)
