@@ -157,11 +157,12 @@ enum ht_event_type {
 	HT_EV_THREAD = 8, /* struct ht_ev_thread */
 	HT_EV_FAULT = 9,  /* struct ht_ev_free; addr: the page's address */
 	HT_EV_EXEC = 10,  /* struct ht_ev_thread */
-	HT_EV_FORK = 11,  /* struct ht_ev_thread: the target made a child process, sub: its pid */
+	HT_EV_FORK = 11,  /* struct ht_ev_thread: the target made a child process, sub: its pid in the first pid namespace */
 	HT_EV_STACK = 12, /* struct ht_ev_stack: a stack not seen before, ahead of the first record that names it */
 	HT_EV_FREE_AT = 13, /* struct ht_ev_free_at: HT_EV_FREE with a stack */
 	HT_EV_CAPTURE = 14, /* struct ht_ev_capture; site: its number */
 	HT_EV_CAPTURE_BITS = 15, /* struct ht_ev_capture_bits */
+	HT_EV_CHILD = 16, /* struct ht_ev_thread: a child that shared its parent's memory has a program of its own; as HT_EV_FORK */
 };
 
 enum ht_event_flag {
@@ -169,6 +170,8 @@ enum ht_event_flag {
 	HT_EVF_OPEN = 2,   /* mapping: inside a recorded allocator call; obj says whose */
 	HT_EVF_START = 4,  /* thread: born */
 	HT_EVF_EXIT = 8,   /* thread: ends */
+	HT_EVF_SHARES = 16, /* child: in its parent's memory, until it execs */
+	HT_EVF_HELD = 32,  /* child: it stands in the table of held processes */
 };
 
 struct ht_ev_head {
@@ -239,6 +242,47 @@ struct ht_ev_thread {
 	__u32 sub;
 	__u32 pad;
 	char comm[16];
+};
+
+/* ---- processes that stop themselves until probes stand in them: one table for all recorders of a family ---- */
+
+enum {
+	HT_HELD_MAX = 1024,  /* a power of two */
+	HT_HELD_PROBES = 16, /* places that are looked at for one */
+	HT_NOBODY = 0xffffffff, /* no process has this number */
+};
+
+/*
+ * A child is BORN in its parent's fork, and stops itself in its own first step: signal first, then BORN becomes STANDS. Who lets it
+ * go exchanges the state: from STANDS with a SIGCONT; from BORN without one, since the child finds the change and takes its own
+ * signal back. So nobody ever waits for a stop, and none is left.
+ */
+enum ht_held_state {
+	HT_HELD_NONE,
+	HT_HELD_BORN,
+	HT_HELD_STANDS,
+	HT_HELD_SHARES, /* in its parent's memory: stops at its exec */
+	HT_HELD_GONE,   /* let go; the place is free a while later */
+};
+
+struct ht_held {
+	__u32 tgid;     /* in the first pid namespace; 0: a free place */
+	__u32 state;    /* enum ht_held_state */
+	__u32 pid;      /* as the recorder numbers it, from STANDS on */
+	__u32 recorder; /* in charge */
+	__u64 since_ns; /* CLOCK_MONOTONIC */
+};
+
+struct ht_held_table {
+	struct ht_held places[HT_HELD_MAX];
+};
+
+/* Which stops a process makes of itself. */
+enum ht_hold_mode {
+	HT_HOLD_NONE,
+	HT_HOLD_CHILD,    /* the recorder is its parent and learns of stops as such */
+	HT_HOLD_FOLLOWED, /* at exec and where it maps code, by way of the table */
+	HT_HOLD_AT_EXEC,  /* the same, from its next exec on */
 };
 
 /* ---- losses: one of these a CPU ---- */

@@ -40,5 +40,11 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task) { return process_execed(task); }
 SEC("raw_tp/mark_victim") int on_oom(struct bpf_raw_tracepoint_args *ctx) { return oom_marked(ctx->args[0]); }
 
+/* A child's way out of the call that made it, where children are recorded too. */
+SEC("tp/syscalls/sys_exit_clone") int child_clone(struct sys_exit_ctx *ctx) { return child_began(ctx->ret); }
+SEC("tp/syscalls/sys_exit_clone3") int child_clone3(struct sys_exit_ctx *ctx) { return child_began(ctx->ret); }
+SEC("tp/syscalls/sys_exit_fork") int child_fork(struct sys_exit_ctx *ctx) { return child_began(ctx->ret); }
+SEC("tp/syscalls/sys_exit_vfork") int child_vfork(struct sys_exit_ctx *ctx) { return child_began(ctx->ret); }
+
 /* Page faults of the target's own tasks. */
 SEC("perf_event") int on_fault(struct bpf_perf_event_data *ctx) { return page_faulted(ctx); }

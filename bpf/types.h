@@ -39,12 +39,15 @@ struct uprobe_task {
 	struct return_instance *return_instances;
 };
 
+struct mm_struct;
+
 struct thread_struct {
 	unsigned long fsbase;
 };
 
 struct task_struct {
 	struct uprobe_task *utask;
+	struct mm_struct *mm;
 	int pid;
 	int tgid;
 	char comm[16];

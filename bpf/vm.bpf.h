@@ -4,27 +4,10 @@
 #define HEAPTAPE_VM_BPF_H
 
 #include "alloc.bpf.h"
+#include "follow.bpf.h"
 
-/* Set before loading. pid_ns: the recorder's own pid namespace if that is not the first one, else 0. */
-const volatile __u32 target_tgid;
-const volatile __u64 pid_ns_dev, pid_ns_ino;
-/* The target is the recorder's own child: it stops itself where code has been mapped, until probes stand there. */
-const volatile __u8 hold_child;
-
-#define SIGSTOP_NR 19
 #define PROT_EXEC_BIT 4
 #define MAP_ANONYMOUS_BIT 0x20
-
-static __always_inline int is_target(void)
-{
-	struct bpf_pidns_info ns;
-
-	if (!pid_ns_ino)
-		return (u32)(bpf_get_current_pid_tgid() >> 32) == target_tgid;
-	if (bpf_get_ns_current_pid_tgid(pid_ns_dev, pid_ns_ino, &ns, sizeof(ns)))
-		return 0;
-	return ns.tgid == target_tgid;
-}
 
 static __always_inline u64 user_ip(void)
 {
@@ -109,19 +92,20 @@ static __always_inline int map_exit(struct sys_exit_ctx *ctx, u32 call)
 	map_change_text(&t->map, call, ctx->ret);
 	map_emit(&t->map, HT_EV_MAP_EXIT, ctx->ret);
 	/* arg[4] of mmap is the file; code from a file may bring an allocator. */
-	if (hold_child && call == HT_MAP_MMAP && (t->map.arg[2] & PROT_EXEC_BIT) && !(t->map.arg[3] & MAP_ANONYMOUS_BIT))
-		bpf_send_signal(SIGSTOP_NR);
+	if (hold_mode && call == HT_MAP_MMAP && (s64)ctx->ret > 0 && (t->map.arg[2] & PROT_EXEC_BIT) && !(t->map.arg[3] & MAP_ANONYMOUS_BIT))
+		hold_target();
 	t->map.nr = 0;
 	return 0;
 }
 
+/* -1: there was no room. */
 static __always_inline int thread_emit(struct task_struct *task, u8 type, u8 flags, u32 sub, const char *comm)
 {
 	struct ht_ev_thread *e = ring_reserve_control(sizeof(*e));
 
 	if (!e) {
 		count_other_lost();
-		return 0;
+		return -1;
 	}
 	head_fill_control(&e->h, type, flags);
 	if (task)
@@ -135,20 +119,50 @@ static __always_inline int thread_emit(struct task_struct *task, u8 type, u8 fla
 	return 0;
 }
 
+/* Of a child that is to be recorded. It does not run yet. */
+static __always_inline int child_born(struct task_struct *child, u32 tgid, int shares)
+{
+	struct ht_held *h = held_take(tgid, 0, shares ? HT_HELD_SHARES : HT_HELD_BORN);
+	u8 flags = (h ? HT_EVF_HELD : 0) | (shares ? HT_EVF_SHARES : 0);
+
+	if (!thread_emit(NULL, HT_EV_FORK, flags, tgid, child->comm)) {
+		if (!shares)
+			doorbell_ring();
+		return 0;
+	}
+	/* No record, no recorder: it must not stop. */
+	__sync_fetch_and_add(&nr_untold, 1);
+	if (h)
+		__sync_lock_test_and_set(&h->state, HT_HELD_GONE);
+	return 0;
+}
+
 static __always_inline int process_forked(struct task_struct *parent, struct task_struct *child)
 {
-	if (!is_target())
+	int target = is_target();
+	u32 tgid;
+
+	if (!target && !held_sharer())
 		return 0;
-	if (BPF_CORE_READ(child, tgid) == BPF_CORE_READ(parent, tgid))
-		return thread_emit(child, HT_EV_THREAD, HT_EVF_START, 0, child->comm);
-	return thread_emit(NULL, HT_EV_FORK, 0, BPF_CORE_READ(child, pid), child->comm);
+	tgid = (u32)BPF_CORE_READ(child, tgid);
+	if (target && tgid == (u32)BPF_CORE_READ(parent, tgid)) {
+		thread_emit(child, HT_EV_THREAD, HT_EVF_START, 0, child->comm);
+		return 0;
+	}
+	if (tgid == (u32)BPF_CORE_READ(parent, tgid))
+		return 0; /* a thread of a child that has no memory of its own yet */
+	if (follows)
+		return child_born(child, tgid, BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm));
+	thread_emit(NULL, HT_EV_FORK, 0, tgid, child->comm);
+	return 0;
 }
 
 static __always_inline int task_renamed(struct task_struct *task, const char *comm)
 {
 	if (!is_target() || BPF_CORE_READ(task, tgid) != (int)(bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	return thread_emit(task, HT_EV_THREAD, 0, 0, comm);
+	thread_emit(task, HT_EV_THREAD, 0, 0, comm);
+	return 0;
 }
 
 /* Whom the kernel last killed for lack of memory, in the numbers of the first pid namespace; is the target among them? */
@@ -176,20 +190,44 @@ static __always_inline void oom_check(void)
 
 static __always_inline int process_exited(struct task_struct *task)
 {
-	if (!is_target())
+	struct ht_held *h;
+
+	if (!is_target()) {
+		h = held_sharer();
+		if (h && BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid))
+			__sync_lock_test_and_set(&h->state, HT_HELD_GONE);
 		return 0;
+	}
 	oom_check();
-	return thread_emit(task, HT_EV_THREAD, HT_EVF_EXIT, 0, NULL);
+	thread_emit(task, HT_EV_THREAD, HT_EVF_EXIT, 0, NULL);
+	return 0;
 }
 
 static __always_inline int process_execed(struct task_struct *task)
 {
-	if (!is_target())
+	struct ht_held *h;
+
+	if (!is_target()) {
+		h = held_sharer();
+		if (!h)
+			return 0;
+		/* Its memory is its own from here on. */
+		h->since_ns = bpf_ktime_get_ns();
+		if (thread_emit(NULL, HT_EV_CHILD, HT_EVF_HELD, h->tgid, task->comm)) {
+			__sync_fetch_and_add(&nr_untold, 1);
+			__sync_lock_test_and_set(&h->state, HT_HELD_GONE);
+			return 0;
+		}
+		held_stop(h, HT_HELD_SHARES);
+		doorbell_ring();
 		return 0;
+	}
 	text_all_gone();
 	thread_emit(task, HT_EV_EXEC, 0, 0, task->comm);
-	if (hold_child)
-		bpf_send_signal(SIGSTOP_NR);
+	if (hold_mode == HT_HOLD_AT_EXEC)
+		hold_mode = HT_HOLD_FOLLOWED;
+	if (hold_mode)
+		hold_target();
 	return 0;
 }
 

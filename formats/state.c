@@ -238,6 +238,12 @@ static void name_thread(struct state *s, const struct tape_event *ev)
 		t->name = (uint32_t)ev->arg;
 }
 
+void state_drop_threads(struct state *s)
+{
+	index_map_clear(&s->thread_of);
+	s->nr_threads = 0;
+}
+
 /* The image is replaced: nothing is left but the thread that did it. */
 static int exec_image(struct state *s, const struct tape_event *ev)
 {

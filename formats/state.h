@@ -22,6 +22,8 @@ static inline bool state_concerns(const struct tape_event *ev)
 	return ev->kind >= TAPE_MMAP || ev->flags & TAPE_SUB;
 }
 int state_apply(struct state *s, const struct tape_event *ev);
+/* A copy of the process has none of its threads. */
+void state_drop_threads(struct state *s);
 /* The sub-allocations that live. */
 const struct heap *state_subs(const struct state *s);
 /*

@@ -196,6 +196,12 @@ int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path);
  */
 int tape_writer_start_late(struct tape_writer *w);
 /*
+ * In a copy of the process (fork) that goes on with a tape of its own: `path` is made, never overwritten, and begins with the
+ * next tape_writer_segment. Dictionaries and their numbers go on; facts, and events not yet written, stay the other's, as
+ * does the descriptor of its file. Of opts only before_write and arg count. 0 or -errno, and nothing has changed.
+ */
+int tape_writer_branch(struct tape_writer *w, const char *path, const struct tape_writer_opts *opts);
+/*
  * Appends the keyframe of the segment at hand: keyframe_encode made it of the live set as it was at the segment's start;
  * events may have been added since. A large one may come in parts of whole blocks, in order (nr_stacks only with the first).
  */

@@ -14,6 +14,7 @@
 #include "keyframe.h"
 #include "meta.h"
 #include "names.h"
+#include "process_folder.h"
 #include "segments.h"
 #include "tape.h"
 
@@ -178,6 +179,24 @@ static void begin_at(struct tape_reader *r, uint64_t ns)
 	go_to_start(r);
 }
 
+/* Of a folder of processes' tapes the first is taken. */
+static int open_folder(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret)
+{
+	struct process_folder folder;
+	char *file = NULL;
+	int err = process_folder_read(path, &folder);
+
+	if (!err && asprintf(&file, "%s/%s", path, folder.tapes[0].file) < 0)
+		err = -ENOMEM;
+	if (!err)
+		err = tape_reader_open(file, opts, r_ret);
+	else
+		snprintf(open_error, sizeof(open_error), "cannot open: this is a directory without segments and without tapes of processes, not a tape");
+	free(file);
+	process_folder_free(&folder);
+	return err == -ENOENT ? -EISDIR : err;
+}
+
 int tape_reader_open(const char *path, const struct tape_reader_opts *opts, struct tape_reader **r_ret)
 {
 	struct tape_reader *r = calloc(1, sizeof(*r));
@@ -188,6 +207,10 @@ int tape_reader_open(const char *path, const struct tape_reader_opts *opts, stru
 	if (!r)
 		return -ENOMEM;
 	err = block_file_open(&r->file, path, opts && opts->salvage);
+	if (err == -EISDIR) {
+		tape_reader_close(r);
+		return open_folder(path, opts, r_ret);
+	}
 	if (err)
 		snprintf(open_error, sizeof(open_error), "%s", r->file.why);
 	r->dict = dict_reader_new();

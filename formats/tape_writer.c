@@ -459,6 +459,26 @@ int tape_writer_segment(struct tape_writer *w, uint64_t ns, const char *path)
 	return err ? err : tape_writer_flush(w);
 }
 
+int tape_writer_branch(struct tape_writer *w, const char *path, const struct tape_writer_opts *opts)
+{
+	int fd = create_file(path, false);
+
+	if (fd < 0)
+		return fd;
+	w->fd = fd;
+	w->err = 0;
+	*w->error = '\0';
+	w->before_write = opts->before_write;
+	w->arg = opts->arg;
+	names_writer_free(w->names);
+	w->names = NULL;
+	w->nr_events = w->nr_meta = w->nr_all_meta = w->nr_index = 0;
+	w->nr_events_written = w->nbytes_before = w->next_seq = w->index_ns = w->last_ns = 0;
+	w->meta.nbytes = w->all_meta.nbytes = w->out.nbytes = w->index.nbytes = 0;
+	w->nbytes = w->index_offset = FILE_HEAD_NBYTES;
+	return 0;
+}
+
 int tape_writer_start_late(struct tape_writer *w)
 {
 	struct block_head h = { .kind = BLOCK_SEGMENT };

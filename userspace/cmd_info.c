@@ -8,6 +8,7 @@
 
 #include "analyze/summary.h"
 #include "command.h"
+#include "info_folder.h"
 #include "json_number.h"
 #include "message.h"
 #include "tape_open.h"
@@ -530,6 +531,7 @@ static int info_main(const struct command *cmd, int argc, char **argv)
 {
 	struct command_args args = { 0 };
 	struct info info = { 0 };
+	struct process_folder folder;
 	int option, status;
 
 	while ((option = command_next_option_anywhere(cmd, &args, argc, argv)) != COMMAND_END) {
@@ -549,6 +551,11 @@ static int info_main(const struct command *cmd, int argc, char **argv)
 	if (argc - args.next != 1)
 		return command_usage_error(cmd, argc == args.next ? "which tape?" : "one tape at a time");
 	info.path = argv[args.next];
+	if (!process_folder_read(info.path, &folder)) {
+		status = info_folder_print(info.path, &folder, info.json, info.salvage);
+		process_folder_free(&folder);
+		return status;
+	}
 	status = run_info(&info);
 	tape_reader_close(info.tape);
 	return status;
@@ -559,6 +566,8 @@ const struct command cmd_info = {
 	.synopsis = "FILE [--json] [--salvage]",
 	.summary = "what is on a tape: target, machine, counts, losses, time span",
 	.description = "Reads the whole tape once and tells what it holds. Sizes are bytes, times nanoseconds in JSON.\n"
+		       "Of a folder with the tapes of several processes (record --follow-fork) it prints the family as a tree;\n"
+		       "each of them is a tape: FOLDER/PID.tape.\n"
 		       "A tape without its end (the recorder was killed) is read up to its last whole block.",
 	.options = (const struct command_option[]){
 		{ "json", 'j', NULL, "print one JSON object" },

@@ -55,19 +55,25 @@ static const struct command_option options[] = {
 	{ "levels", 0, "LIST", "of a runtime: os (its own counts only, cheap), pages (what it holds its objects in), objects; separated by\n"
 			       "commas (default os,pages,objects)" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
+	{ "follow-fork", 0, NULL, "record child processes too, from their first call on: FILE is a folder with a tape for each process, which\n"
+				  "begins with all that lived in its parent. A child is stopped (SIGSTOP) at its birth, and where it\n"
+				  "maps code after an exec, until its probes stand, some 20 ms; a parent that waits with WUNTRACED, or takes\n"
+				  "SIGCHLD without SA_NOCLDSTOP, sees that. Recording ends with the last process" },
+	{ "follow-max", 0, "N", "processes recorded at once (default 64, at most 512); children beyond are left out, and said so" },
 	/* Options without a letter are numbered by their rows: this one stands last, and has one. */
 	{ "embed-symbols", 'E', NULL, "write the names of functions, files and lines onto the tape at the end, so that its call\n"
 				      "stacks can be read where the program's files are not" },
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_RUNTIME, OPT_LEVELS, OPT_JSON };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_RUNTIME, OPT_LEVELS, OPT_JSON, OPT_FOLLOW_FORK, OPT_FOLLOW_MAX };
 
+#define FAMILY_SHOWN 20 /* processes that the last lines name */
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
 struct record_args {
 	struct session_opts session;
-	bool json;
+	bool json, follow;
 };
 
 static int parse_on_off(const struct command *cmd, const char *name, const char *value, bool *on_ret)
@@ -257,6 +263,13 @@ static int take_option(const struct command *cmd, int option, const char *value,
 	case OPT_RUNTIME: err = parse_runtime(cmd, value, &so->runtime); break;
 	case OPT_LEVELS: err = parse_levels(cmd, value, &so->levels); break;
 	case OPT_JSON: args->json = true; break;
+	case OPT_FOLLOW_FORK: args->follow = true; break;
+	case OPT_FOLLOW_MAX:
+		err = parse_number(cmd, "follow-max", value, FAMILY_LIMIT_MAX, &n);
+		if (!err && n < 2)
+			err = command_usage_error(cmd, "--follow-max is 2 to %d: the first process is one of them", FAMILY_LIMIT_MAX);
+		so->follow = (unsigned)n;
+		break;
 	}
 	return err;
 }
@@ -269,6 +282,34 @@ static double calls_per_s(const struct session_result *res)
 static double cpus_taken(const struct session_result *res)
 {
 	return res->duration_ns ? (double)res->cost_ns / (double)res->duration_ns : 0;
+}
+
+static void add_family(cJSON *root, const struct session_result *res)
+{
+	static const char *const states[] = { [FAMILY_RUNS] = "running", [FAMILY_ENDED] = "ended", [FAMILY_FAILED] = "failed" };
+	cJSON *list = cJSON_AddArrayToObject(root, "processes");
+	const struct family_process *p;
+	struct family_totals totals;
+
+	family_totals(res->family, &totals);
+	cJSON_AddStringToObject(root, "folder", res->folder);
+	cJSON_AddNumberToObject(root, "children_left_out", totals.nr_left_out);
+	cJSON_AddNumberToObject(root, "children_loaded_late", totals.nr_loaded_late);
+	for (unsigned i = 0; (p = family_process(res->family, i)); i++) {
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(o, "pid", p->pid);
+		cJSON_AddNumberToObject(o, "parent", p->parent);
+		cJSON_AddStringToObject(o, "file", p->file);
+		cJSON_AddNumberToObject(o, "start_ns", (double)p->start_ns);
+		cJSON_AddNumberToObject(o, "held_ns", (double)p->held_ns);
+		cJSON_AddNumberToObject(o, "events", (double)p->calls);
+		cJSON_AddNumberToObject(o, "lost", (double)p->lost);
+		cJSON_AddNumberToObject(o, "unknown_frees", (double)p->unknown_frees);
+		cJSON_AddNumberToObject(o, "live_bytes", (double)p->live_nbytes);
+		cJSON_AddStringToObject(o, "state", states[p->state]);
+		cJSON_AddItemToArray(list, o);
+	}
 }
 
 static void print_json(const struct session_result *res)
@@ -308,6 +349,8 @@ static void print_json(const struct session_result *res)
 	cost_add_json(root, res->traps, &res->costs);
 	cJSON_AddNumberToObject(root, "calls_per_s", calls_per_s(res));
 	cJSON_AddNumberToObject(root, "cpus", cpus_taken(res));
+	if (res->family)
+		add_family(root, res);
 	text = cJSON_Print(root);
 	printf("%s\n", text ? text : "null");
 	cJSON_free(text);
@@ -349,6 +392,56 @@ static void print_baseline(const struct session_opts *so, const struct session_r
 		message_info("not in the baseline: %s", b->why);
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* How long children stood at their start. */
+static void print_holds(const struct family *f, unsigned nr)
+{
+	uint64_t *ns = calloc(nr + 1, sizeof(*ns));
+	char median[HUMAN_MAX], most[HUMAN_MAX];
+	unsigned nr_held = 0;
+
+	for (unsigned i = 1; i < nr && ns; i++)
+		if (family_process(f, i)->held_ns)
+			ns[nr_held++] = family_process(f, i)->held_ns;
+	if (nr_held) {
+		qsort(ns, nr_held, sizeof(*ns), by_time);
+		message_info("children stood for %s at their start (median), %s at most", human_ns(median, ns[nr_held / 2]),
+			     human_ns(most, ns[nr_held - 1]));
+	}
+	free(ns);
+}
+
+/* What has become of each process. */
+static void print_family(const struct session_result *res)
+{
+	char calls[HUMAN_MAX], live[HUMAN_MAX];
+	const struct family_process *p;
+	struct family_totals totals;
+	unsigned nr = 0;
+
+	family_totals(res->family, &totals);
+	while ((p = family_process(res->family, nr)))
+		if (nr++ < FAMILY_SHOWN)
+			message_info("  %-14s %s of %d: %s calls, %s live at the end%s", p->file, p->parent ? "child" : "first", p->parent ? p->parent : p->pid,
+				     human_count(calls, p->calls), human_nbytes(live, p->live_nbytes),
+				     p->state == FAMILY_ENDED ? "" : "; its recorder did not live to its end");
+	if (totals.nr_processes > FAMILY_SHOWN)
+		message_info("  and %u more: heaptape info %s", totals.nr_processes - FAMILY_SHOWN, res->folder);
+	print_holds(res->family, nr);
+	if (totals.nr_loaded_late)
+		message_info("%u of them waited until programs were loaded for them: more were born at once than are kept ready", totals.nr_loaded_late);
+	if (totals.nr_left_out)
+		message_warn("%u children are not recorded", totals.nr_left_out);
+	if (totals.nr_failed)
+		message_warn("%u recordings of children did not come to their end; what they wrote is there", totals.nr_failed);
+}
+
 static void print_summary(const struct session_opts *so, const struct session_result *res)
 {
 	static const char *const ends[] = { [SESSION_TARGET_EXITED] = "the target ended",
@@ -369,8 +462,11 @@ static void print_summary(const struct session_opts *so, const struct session_re
 			     100.0 * (double)res->totals.lost / (double)(res->totals.lost + res->totals.events), res->tape_path);
 	if (res->other_lost)
 		message_warn("%llu other records (faults, mappings, threads) were lost", (unsigned long long)res->other_lost);
-	if (res->totals.forks)
-		message_info("the target made %llu child processes, which are not recorded", (unsigned long long)res->totals.forks);
+	if (so->follow)
+		print_family(res);
+	else if (res->totals.forks)
+		message_info("the target made %llu child processes, which are not recorded; --follow-fork records them",
+			     (unsigned long long)res->totals.forks);
 	if (!so->pid && res->end == SESSION_TARGET_EXITED && WIFSIGNALED(res->child_status))
 		message_info("the command was ended by signal %d", WTERMSIG(res->child_status));
 	else if (!so->pid && res->end == SESSION_TARGET_EXITED && WEXITSTATUS(res->child_status))
@@ -409,15 +505,23 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "--live wants a terminal: %s", why);
 	if (ra.session.live && ra.session.argv && isatty(STDOUT_FILENO))
 		return command_usage_error(cmd, "--live takes the terminal that CMD would print on: send its output to a file (>FILE)");
+	if (ra.follow && !ra.session.follow)
+		ra.session.follow = FAMILY_LIMIT;
+	if (ra.session.follow && !ra.follow)
+		return command_usage_error(cmd, "--follow-max is for --follow-fork");
+	if (ra.follow && ra.session.ring.nbytes)
+		return command_usage_error(cmd, "--follow-fork and --ring exclude each other: both make a folder of FILE");
+	if (ra.follow && ra.session.live)
+		return command_usage_error(cmd, "--follow-fork and --live exclude each other: the screen shows one process");
 	err = session_run(&ra.session, &res);
-	if (err) {
+	if (err)
 		message_error("record: %s", res.error[0] ? res.error : strerror(-err));
-		return EXIT_FAILED;
-	}
-	print_summary(&ra.session, &res);
-	if (ra.json)
+	else
+		print_summary(&ra.session, &res);
+	if (!err && ra.json)
 		print_json(&res);
-	return EXIT_DONE;
+	family_free(res.family);
+	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
 const struct command cmd_record = {

@@ -17,6 +17,12 @@ int message_level;
 #define PROGRESS_PERIOD_NS 100000000 /* ten drawings a second are what an eye follows */
 
 static atomic_bool progress_shown;
+static const char *process_name; /* NULL: it is the only one */
+
+void message_name(const char *name)
+{
+	process_name = name;
+}
 
 /* What waits while the terminal is taken. */
 #define HELD_NBYTES_MAX 65536
@@ -67,7 +73,8 @@ static void message_write(const char *prefix, const char *fmt, va_list ap)
 
 	if (atomic_exchange(&progress_shown, false))
 		len = snprintf(line, sizeof(line), "\r\033[K");
-	len += snprintf(line + len, sizeof(line) - (size_t)len, "heaptape: %s", prefix);
+	len += snprintf(line + len, sizeof(line) - (size_t)len, "heaptape: %s%s%s%s", process_name ? "[" : "", process_name ? process_name : "",
+			process_name ? "] " : "", prefix);
 	len += vsnprintf(line + len, sizeof(line) - (size_t)len, fmt, ap);
 	if (len > (int)sizeof(line) - 2)
 		len = sizeof(line) - 2;
@@ -78,6 +85,9 @@ static void message_write(const char *prefix, const char *fmt, va_list ap)
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		return;
 }
+
+/* One of several processes tells what is usual only to who wants to know all. */
+#define INFO_LEAST (process_name ? 1 : 0)
 
 #define MESSAGE_FUNCTION(name, least, prefix)   \
 	void name(const char *fmt, ...)         \
@@ -93,7 +103,7 @@ static void message_write(const char *prefix, const char *fmt, va_list ap)
 
 MESSAGE_FUNCTION(message_error, -1, "")
 MESSAGE_FUNCTION(message_warn, 0, "warning: ")
-MESSAGE_FUNCTION(message_info, 0, "")
+MESSAGE_FUNCTION(message_info, INFO_LEAST, "")
 MESSAGE_FUNCTION(message_verbose, 1, "")
 
 void message_progress(const char *fmt, ...)
@@ -104,7 +114,7 @@ void message_progress(const char *fmt, ...)
 	va_list ap;
 	int len;
 
-	if (message_level < 0 || is_held || !isatty(STDERR_FILENO))
+	if (message_level < 0 || is_held || process_name || !isatty(STDERR_FILENO))
 		return;
 	if (!fmt) {
 		if (atomic_exchange(&progress_shown, false) && write(STDERR_FILENO, "\r\033[K", 4) < 0)

@@ -15,6 +15,9 @@
 /* -1: errors only (-q), 0: normal, 1: verbose (-v) */
 extern int message_level;
 
+/* Every line of this process begins with the name, and it shows no progress: it is one of several. The text is the caller's. */
+void message_name(const char *name);
+
 void message_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void message_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* "heaptape: warning: ..." unless -q */
 void message_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* unless -q */

@@ -5,7 +5,23 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "formats/process_folder.h"
 #include "message.h"
+
+/* Once: of several processes this is one. */
+static void tell_others(const char *path)
+{
+	static bool told;
+	struct process_folder folder;
+
+	if (told || process_folder_read(path, &folder))
+		return;
+	told = true;
+	if (folder.nr > 1)
+		message_info("%s holds the tapes of %zu processes; this is the first, %s/%s, and another is named like that: see heaptape info %s",
+			     path, folder.nr, path, folder.tapes[0].file, path);
+	process_folder_free(&folder);
+}
 
 struct tape_reader *tape_open(const char *path, bool salvage)
 {
@@ -19,6 +35,8 @@ struct tape_reader *tape_open(const char *path, bool salvage)
 		message_error("%s: %s; give a file that heaptape record wrote", path, tape_reader_error(NULL));
 	else if (err)
 		message_error("%s: %s", path, tape_reader_error(NULL));
+	else
+		tell_others(path);
 	return r;
 }
 

@@ -137,6 +137,24 @@ killed() {
 	wait $target
 }
 
+# Children by fork and by posix_spawn (follow.c): 1000 calls and 1100 frees of a forked one, 1000 and 1000 and 10 of a spawned one.
+follow() {
+	local mode want bad_modes=
+	for mode in fork spawn; do
+		[ $mode = fork ] && want=2100 || want=2010
+		if ! heaptape record --follow-fork --follow-max 2 --plans simple -q -o f.tape -f --json -- follow $mode >f.json 2>record.err; then
+			bad "children: $mode" record.err
+			return
+		fi
+		heaptape info f.tape --json >info.json 2>&1
+		if [ "$(grep -o '"children_recorded":1,' info.json | wc -l)" != 1 ] || ! grep -q "\"events\":$want,\"lost\":0,\"unknown_frees\":0" info.json; then
+			bad_modes="$bad_modes $mode"
+			cp info.json "bad.$mode"
+		fi
+	done
+	if [ -z "$bad_modes" ]; then ok "children by fork and posix_spawn, every call"; else bad "children:$bad_modes" record.err bad.*; fi
+}
+
 # The fewest capabilities that README names, as nobody, on a process of somebody else's: by uprobe_multi or by perf events.
 rights() {
 	few=cap_39,cap_38,cap_19 # bpf, perfmon, sys_ptrace

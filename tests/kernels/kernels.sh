@@ -11,8 +11,8 @@ full=
 words_of() {
 	case $1 in
 	5.10) echo doctor:1 refused ;;
-	6.1) echo doctor plain stacks faults ${full:+rights command_held killed simple cxx jemalloc} ;;
-	*) echo doctor plain plain_perf simple cxx jemalloc stacks command_held faults rights killed ;;
+	6.1) echo doctor plain stacks faults ${full:+rights command_held follow killed simple cxx jemalloc} ;;
+	*) echo doctor plain plain_perf simple cxx jemalloc stacks command_held follow faults rights killed ;;
 	esac
 }
 
@@ -22,7 +22,7 @@ cpu_of() { [ "$1" = newest ] && echo qemu64 || echo qemu64,-cx16; }
 
 make_archive() {
 	local files=("$BUILD/heaptape" "$BUILD/heaptape-scratch" "$(command -v setpriv)") name lib
-	for name in all_calls cxx_calls churn compare compare_stacks stack_cases_pie; do files+=("$LIVE/$name"); done
+	for name in all_calls cxx_calls churn follow compare compare_stacks stack_cases_pie; do files+=("$LIVE/$name"); done
 	files+=("$LIVE"/liboracle.so "$LIVE"/stack_plugin{0,1,2}.so)
 	lib=$(library jemalloc)
 	[ -z "$lib" ] || files+=("$lib")

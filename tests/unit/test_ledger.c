@@ -380,6 +380,32 @@ static void test_give_up_only_for_others(void)
 		       "1 realloc 6000+9 old=5000 a0\n");
 }
 
+/* What lives goes on in a copy of the target; its other threads, and what they had begun, do not. */
+static void test_branch_of_a_fork(void)
+{
+	struct rig r = rig_open(false);
+	struct ledger_totals totals;
+
+	got(&r, 1, SITE(0, MALLOC), 0x1000, 8);
+	got(&r, 2, SITE(0, MALLOC), 0x2000, 8);
+	given_up(&r, 2, SITE(0, REALLOC), 0x2000, 16); /* it never comes to its end here */
+	ledger_branch(r.ledger);
+	ledger_totals(r.ledger, &totals);
+	CHECK_EQ(totals.events, 0);
+	CHECK_EQ(totals.live_objects, 2);
+	freed(&r, 3, SITE(0, FREE), 0x1000);
+	got(&r, 3, SITE(0, MALLOC), 0x2008, 1); /* inside what was given up: nobody is left to be told of first */
+	freed(&r, 3, SITE(0, FREE), 0x8000);
+	ledger_totals(r.ledger, &totals);
+	CHECK_EQ(totals.events, 3);
+	CHECK_EQ(totals.unknown_frees, 1);
+	rig_expect(&r, "1 malloc 1000+8 a0\n"
+		       "2 malloc 2000+8 a0\n"
+		       "3 free 1000+0 a0\n"
+		       "3 malloc 2008+1 a0\n"
+		       "3 free 8000+0 unknown a0\n");
+}
+
 static void test_realloc_to_zero_race(void)
 {
 	struct rig r = rig_open(false);
@@ -1264,6 +1290,7 @@ int main(void)
 	test_realloc_to_zero_that_keeps_a_block();
 	test_realloc_race_is_written_just_before_the_reuse();
 	test_give_up_only_for_others();
+	test_branch_of_a_fork();
 	test_realloc_to_zero_race();
 	test_failed_realloc_after_its_give_up();
 	test_realloc_end_lost();

@@ -37,7 +37,8 @@ static size_t record_nbytes(const struct ht_ev_head *h)
 	case HT_EV_MAP_EXIT: return sizeof(struct ht_ev_map);
 	case HT_EV_THREAD:
 	case HT_EV_EXEC:
-	case HT_EV_FORK: return sizeof(struct ht_ev_thread);
+	case HT_EV_FORK:
+	case HT_EV_CHILD: return sizeof(struct ht_ev_thread);
 	case HT_EV_STACK: return sizeof(struct ht_ev_stack) + ((const struct ht_ev_stack *)(const void *)h)->nr * sizeof(uint64_t);
 	case LEDGER_RSS: return sizeof(struct ledger_rss);
 	case LEDGER_LOST: return sizeof(struct ledger_lost);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@
 #define CONTROL_RING_NBYTES (1u << 20) /* 7,000 system calls between two looks */
 #define MEMO_SETS 16384u  /* of HT_MEMO_WAYS, 64 bytes each: 4 MiB */
 #define MEMO_CHUNKS 512u /* 16 MiB: 65,536 memos of 32 frames */
+#define SHARDS_READY 12u /* 400,000 rows: python3 and its libraries */
+#define SMALL_SHARE 8u    /* of that, where there are many recordings */
 #define SCRATCHES_A_CPU 2 /* bpf/stack.bpf.h */
 #define FILES_MAX 262144 /* descriptors: more than threads that were ever seen in a process */
 #define VERIFIER_LINES 12
@@ -94,6 +97,12 @@ bool kernel_is_too_old(char *lacks, size_t lacks_nbytes)
 	return len;
 }
 
+/* In a child's first step. */
+static bool is_birth(const struct bpf_program *prog)
+{
+	return !strncmp(bpf_program__name(prog), "child_", 6);
+}
+
 static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
 {
 	bool multi = k->backend == KERNEL_MULTI;
@@ -110,7 +119,7 @@ static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
 	bpf_program__set_autoload(k->skel->progs.on_fault, opts->faults);
 	bpf_object__for_each_program(prog, k->skel->obj)
 		if (!strncmp(bpf_program__section_name(prog), "tp/", 3))
-			bpf_program__set_autoload(prog, opts->mappings);
+			bpf_program__set_autoload(prog, is_birth(prog) ? opts->family_head : opts->mappings);
 }
 
 unsigned kernel_nr_cpus(void)
@@ -123,16 +132,18 @@ unsigned kernel_nr_cpus(void)
 /* What stacks need is made only if there are to be any. */
 static void set_stacks(const struct kernel_opts *opts, struct kernel *k)
 {
+	unsigned share = opts->small ? SMALL_SHARE : 1;
+
 	k->skel->rodata->stacks_mode = (__u8)opts->stacks;
 	k->skel->rodata->stacks_frees = opts->stacks && opts->free_stacks;
 	if (opts->max_frames)
 		k->skel->rodata->stacks_frames = opts->max_frames;
 	if (!opts->stacks)
 		return;
-	k->skel->rodata->memo_sets_mask = MEMO_SETS - 1;
-	k->skel->rodata->memo_chunks_mask = MEMO_CHUNKS - 1;
-	bpf_map__set_max_entries(k->skel->maps.memo_chunks, MEMO_CHUNKS);
-	bpf_map__set_max_entries(k->skel->maps.memos, MEMO_SETS * HT_MEMO_WAYS);
+	k->skel->rodata->memo_sets_mask = MEMO_SETS / share - 1;
+	k->skel->rodata->memo_chunks_mask = MEMO_CHUNKS / share - 1;
+	bpf_map__set_max_entries(k->skel->maps.memo_chunks, MEMO_CHUNKS / share);
+	bpf_map__set_max_entries(k->skel->maps.memos, MEMO_SETS / share * HT_MEMO_WAYS);
 	bpf_map__set_max_entries(k->skel->maps.scratches, k->nr_cpus * SCRATCHES_A_CPU);
 }
 
@@ -140,8 +151,6 @@ static int set_constants(const struct kernel_opts *opts, struct kernel *k)
 {
 	struct stat st;
 
-	k->skel->rodata->target_tgid = (__u32)opts->pid;
-	k->skel->rodata->hold_child = opts->hold_child;
 	k->skel->rodata->control_ring = k->nr_cpus;
 	set_stacks(opts, k);
 	if (stat("/proc/self/ns/pid", &st))
@@ -150,7 +159,7 @@ static int set_constants(const struct kernel_opts *opts, struct kernel *k)
 		k->skel->rodata->pid_ns_dev = st.st_dev;
 		k->skel->rodata->pid_ns_ino = st.st_ino;
 	}
-	return 0;
+	return opts->follows ? bpf_map__reuse_fd(k->skel->maps.held, opts->held_fd) : 0;
 }
 
 static int make_rings(const struct kernel_opts *opts, struct kernel *k)
@@ -173,6 +182,44 @@ static int make_rings(const struct kernel_opts *opts, struct kernel *k)
 			return -errno;
 	}
 	return 0;
+}
+
+/*
+ * Room for rows in its places. The kernel waits for a grace period, 10 to 20 ms, whenever a map is put into another: nobody is to
+ * stand for that. What cannot be had is made later.
+ */
+static void make_shards(struct kernel *k)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	LIBBPF_OPTS(bpf_map_batch_opts, batch);
+	__u32 indices[SHARDS_READY], nr = 0;
+	int fds[SHARDS_READY], map_fd = bpf_map__fd(k->skel->maps.shards);
+
+	k->shards = calloc(SHARDS_READY, sizeof(*k->shards));
+	while (k->shards && k->nr_shards < SHARDS_READY) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ht_shard", sizeof(__u32), sizeof(struct ht_shard), 1, &opts);
+		void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(struct ht_shard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		if (at == MAP_FAILED) {
+			if (fd >= 0)
+				close(fd);
+			break;
+		}
+		indices[k->nr_shards] = k->nr_shards;
+		fds[k->nr_shards] = fd;
+		k->shards[k->nr_shards++] = at;
+	}
+	nr = k->nr_shards;
+	/* All by one call, and one period; kernels before 5.13 take them singly. */
+	if (nr && bpf_map_update_batch(map_fd, indices, fds, &nr, &batch))
+		for (nr = 0; nr < k->nr_shards && !bpf_map_update_elem(map_fd, &indices[nr], &fds[nr], BPF_ANY);)
+			nr++;
+	for (unsigned i = 0; i < k->nr_shards; i++) {
+		close(fds[i]);
+		if (i >= nr)
+			munmap(k->shards[i], sizeof(struct ht_shard));
+	}
+	k->nr_shards = nr;
 }
 
 /* Where no tracefs is mounted, one for this process alone: in a mount namespace of its own, that nobody else sees. */
@@ -218,8 +265,13 @@ static int attach_rest(const struct kernel_opts *opts, struct kernel *k, const c
 			*why_ret = "attaching to thread and process events";
 			return -errno;
 		}
-		k->tracepoint_err = -errno;
+		if (is_birth(prog)) /* no such call on this machine (fork and vfork of arm64) */
+			k->err_followed = errno == ENOENT ? k->err_followed : -errno;
+		else
+			k->tracepoint_err = -errno;
 	}
+	if (k->tracepoint_err)
+		k->err_followed = k->tracepoint_err;
 	k->has_tracepoints = opts->mappings && !k->tracepoint_err;
 	return 0;
 }
@@ -254,7 +306,7 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 	if (k->backend == KERNEL_AUTO)
 		k->backend = kernel_has_multi() ? KERNEL_MULTI : KERNEL_PERF;
 
-	if (opts->mappings)
+	if (opts->mappings || opts->follows)
 		mount_own_tracefs();
 	*why_ret = "opening the BPF programs";
 	k->skel = record_bpf__open();
@@ -274,11 +326,64 @@ int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **w
 		*why_ret = "making the ring buffers";
 		err = make_rings(opts, k);
 	}
+	if (!err && opts->small && opts->stacks == HT_STACKS_EH)
+		make_shards(k);
+	if (!err && opts->pid)
+		kernel_target(k, opts->pid, opts->hold);
 	if (!err)
 		err = attach_rest(opts, k, why_ret);
 	if (err)
 		kernel_close(k);
 	return err;
+}
+
+void kernel_target(struct kernel *k, pid_t pid, unsigned hold)
+{
+	volatile struct record_bpf__bss *bss = k->skel->bss;
+
+	bss->recorder_pid = (__u32)getpid();
+	bss->hold_mode = hold;
+	__atomic_store_n(&k->skel->data->target_tgid, (__u32)pid, __ATOMIC_SEQ_CST);
+}
+
+void kernel_reset(struct kernel *k)
+{
+	kernel_target(k, (pid_t)HT_NOBODY, HT_HOLD_NONE);
+	memset(k->skel->bss->site_thin, 0, sizeof(k->skel->bss->site_thin));
+	k->skel->bss->target_oom = 0;
+	kernel_follow(k, false);
+	/* All memos are void, and the lists of code. */
+	__atomic_fetch_add(&k->skel->bss->text_gen, 1, __ATOMIC_SEQ_CST);
+	k->nr_fault_fds = 0;
+	k->fault_fds = NULL;
+	k->fault_err = 0;
+}
+
+void kernel_follow(struct kernel *k, bool on)
+{
+	__atomic_store_n(&k->skel->bss->follows, on, __ATOMIC_SEQ_CST);
+}
+
+uint32_t kernel_nr_holds(const struct kernel *k)
+{
+	return __atomic_load_n(&k->skel->bss->nr_holds, __ATOMIC_SEQ_CST);
+}
+
+uint32_t kernel_nr_untold(const struct kernel *k)
+{
+	return __atomic_load_n(&k->skel->bss->nr_untold, __ATOMIC_SEQ_CST);
+}
+
+int kernel_doorbell(const struct kernel *k)
+{
+	return bpf_map__fd(k->skel->maps.doorbell);
+}
+
+int kernel_new_held_table(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "held", sizeof(__u32), sizeof(struct ht_held_table), 1, &opts);
 }
 
 int kernel_watch_faults(struct kernel *k, pid_t tid)
@@ -319,6 +424,9 @@ void kernel_close(struct kernel *k)
 		close(k->fault_fds[i]);
 	free(k->fault_fds);
 	record_bpf__destroy(k->skel);
+	for (unsigned i = 0; i < k->nr_shards; i++)
+		munmap(k->shards[i], sizeof(struct ht_shard));
+	free(k->shards);
 	for (unsigned i = 0; k->ring_fds && i <= k->nr_cpus; i++)
 		if (k->ring_fds[i] >= 0)
 			close(k->ring_fds[i]);
@@ -368,6 +476,8 @@ void kernel_unwind(const struct kernel *k, struct unwind_kernel *uk_ret)
 					  .text_gen = (uint64_t *)&k->skel->bss->text_gen,
 					  .map_seq = (uint64_t *)&k->skel->bss->map_seq,
 					  .texts_wanted = &k->skel->bss->texts_wanted,
+					  .ready = k->shards,
+					  .nr_ready = k->nr_shards,
 					  .shards_fd = bpf_map__fd(k->skel->maps.shards) };
 }
 

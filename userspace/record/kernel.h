@@ -24,11 +24,16 @@ enum kernel_backend {
 };
 
 struct kernel_opts {
-	pid_t pid;                  /* as this process's pid namespace numbers it */
+	pid_t pid;                  /* as this process's pid namespace numbers it; 0: kernel_target says it later */
+	enum ht_hold_mode hold;
 	enum kernel_backend backend;
 	size_t ring_nbytes;         /* of each CPU, a power of two of at least a page */
-	bool mappings, faults, hold_child;
+	bool mappings, faults;
 	bool captures;              /* programs for probes in a language's runtime (captures.h) */
+	bool follows;               /* children may be recorded too: they are held, by way of the table */
+	bool family_head;           /* ... by these programs, for all recorders of the family */
+	bool small;                 /* one of many: fewer memos */
+	int held_fd;                /* the table of held processes (follows) */
 	enum ht_stacks_mode stacks;
 	bool free_stacks;
 	unsigned max_frames;
@@ -39,11 +44,14 @@ struct kernel {
 	enum kernel_backend backend; /* decided: never KERNEL_AUTO */
 	int *ring_fds; /* nr_cpus + 1: the last is the control ring */
 	unsigned nr_cpus;
+	struct ht_shard **shards; /* room for rows that was made beforehand */
+	unsigned nr_shards;
 	bool has_tracepoints; /* syscall tracepoints are attached */
 	int tracepoint_err;   /* why not, -errno */
 	int *fault_fds; /* perf events, one a thread */
 	unsigned nr_fault_fds;
 	int fault_err;        /* the first thread's page faults that could not be had, -errno */
+	int err_followed;     /* why children cannot be held, -errno */
 	int oom_err;          /* why kills for lack of memory are not told from other exits, -errno; 0: they are */
 };
 
@@ -52,6 +60,20 @@ struct kernel {
 int kernel_open(const struct kernel_opts *opts, struct kernel *k, const char **why_ret);
 /* CPUs that may ever be there: as many rings are made. */
 unsigned kernel_nr_cpus(void);
+/* Whom the programs are about from here on; HT_NOBODY: nobody. hold: enum ht_hold_mode. The counters go on. */
+void kernel_target(struct kernel *k, pid_t pid, unsigned hold);
+/* The target's children are held, and told of, from here on, or not any more. */
+void kernel_follow(struct kernel *k, bool on);
+/* Used for another target before, which must not show: to be called while it is about nobody. */
+void kernel_reset(struct kernel *k);
+/* How often the target has stopped itself by way of the table. */
+uint32_t kernel_nr_holds(const struct kernel *k);
+/* Children that no record tells of. */
+uint32_t kernel_nr_untold(const struct kernel *k);
+/* A descriptor that is readable when something was said that the recorder must act on at once. */
+int kernel_doorbell(const struct kernel *k);
+/* The table of held processes. fd, or -errno. */
+int kernel_new_held_table(void);
 /* Page faults of one more thread (and the threads it makes from now on). */
 int kernel_watch_faults(struct kernel *k, pid_t tid);
 /* Detaches everything but the sites' links, which belong to attach.h. */

@@ -83,9 +83,25 @@ const struct state *ledger_state(const struct ledger *l)
 
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret)
 {
-	*totals_ret = l->totals;
+	const uint64_t *now = (const uint64_t *)&l->totals, *before = (const uint64_t *)&l->before;
+	uint64_t *since = (uint64_t *)totals_ret;
+
+	for (size_t i = 0; i < sizeof(l->totals) / sizeof(*now); i++)
+		since[i] = now[i] - before[i];
 	totals_ret->live_objects = heap_nr_objects(l->heap);
 	totals_ret->live_nbytes = heap_live_nbytes(l->heap);
+}
+
+void ledger_branch(struct ledger *l)
+{
+	l->before = l->totals;
+	memset(l->threads, 0, l->threads_room * sizeof(*l->threads));
+	l->nr_threads = 0;
+	l->last_thread = NULL;
+	l->nr_pending = l->nr_unmaps = 0;
+	l->nested = l->lost_but_shown = 0;
+	l->code_mapped = l->execed = false;
+	state_drop_threads(l->state);
 }
 
 /* Where tid stands, or would. */
@@ -591,6 +607,7 @@ int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)
 	case HT_EV_THREAD: return ledger_take_thread(l, record);
 	case HT_EV_EXEC: return ledger_take_exec(l, record);
 	case HT_EV_FORK: l->totals.forks++; return 0;
+	case HT_EV_CHILD: return 0;
 	case HT_EV_FAULT: return ledger_fault(l, cpu, record);
 	case LEDGER_RSS: return ledger_take_rss(l, record);
 	case LEDGER_LOST: return ledger_take_lost(l, record);

@@ -98,6 +98,11 @@ int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, 
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
 /* An event made elsewhere, from the record `at`: its time and thread are filled in. Objects enter the live set, and leave it. */
 int ledger_put(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev);
+/*
+ * In a copy of the process, about a copy of the target (fork): what lives and what is mapped lives on there, no thread but the one
+ * that made it does, and counting begins anew. The records that come next are that one's.
+ */
+void ledger_branch(struct ledger *l);
 /* The end mark, at `now_ns`. */
 int ledger_end(struct ledger *l, uint64_t now_ns);
 void ledger_totals(const struct ledger *l, struct ledger_totals *totals_ret);

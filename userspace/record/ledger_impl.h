@@ -63,6 +63,7 @@ struct ledger {
 	uint64_t lost_but_shown; /* realloc(p, 0) whose free is on the tape and whose end was lost: lost counts them too much */
 	bool code_mapped, execed;
 	struct ledger_totals totals;
+	struct ledger_totals before; /* of the recording that this one branched off from */
 };
 
 struct ledger_thread *ledger_thread(struct ledger *l, uint32_t tid);

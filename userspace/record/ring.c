@@ -246,11 +246,11 @@ static bool segment_is_due(struct ring *r, const struct heap *heap, uint64_t now
 }
 
 static int begin_segment(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state,
-			 uint64_t now_ns)
+			 uint64_t ns, uint64_t now_ns)
 {
-	uint64_t ns = tape_writer_last_ns(w);
 	char path[4200];
-	int err = tape_writer_flush(w); /* what came before is the former segment's */
+	/* What came before is the former segment's; where the tape starts, nothing stands in front. */
+	int err = tape_writer_bytes(w) > FILE_HEAD_NBYTES ? tape_writer_flush(w) : 0;
 
 	if (err)
 		return err;
@@ -288,6 +288,14 @@ int ring_start_late(struct ring *r, struct tape_writer *w, const struct heap *he
 	err = tape_writer_start_late(w);
 	r->appending = false;
 	return err;
+}
+
+int ring_begin_at(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t ns)
+{
+	int err = begin_segment(r, w, heap, state, ns, ns);
+
+	last_file(r)->whole = false;
+	return err ? err : r->keyframer.fd < 0 ? -EAGAIN : 0;
 }
 
 static int keyframe_ended(struct ring *r, int state, uint64_t now_ns)
@@ -359,7 +367,7 @@ int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, co
 	while (r->opts.keep_ns && can_drop(r) && r->files[1].start_ns + r->opts.keep_ns < now_ns)
 		drop_first(r);
 	if (!err && segment_is_due(r, heap, now_ns))
-		err = begin_segment(r, w, heap, state, now_ns);
+		err = begin_segment(r, w, heap, state, tape_writer_last_ns(w), now_ns);
 	if (!err && r->grown)
 		err = tape_writer_meta_u64(w, "ring.nbytes", r->limit);
 	r->grown = false;

@@ -47,6 +47,8 @@ int ring_step(struct ring *r, struct tape_writer *w, const struct heap *heap, co
  * -errno: the recorder cannot be copied, or the writer failed.
  */
 int ring_start_late(struct ring *r, struct tape_writer *w, const struct heap *heap);
+/* The same for a tape that starts at `ns`, with all that holds then. */
+int ring_begin_at(struct ring *r, struct tape_writer *w, const struct heap *heap, const struct state *state, uint64_t ns);
 /* Before the writer is closed: a keyframe that is being made goes onto the tape. */
 int ring_finish(struct ring *r, struct tape_writer *w);
 /* A copy of what the ring holds is made beside it as one file, named PATH.N.CAUSE; by a copy of the process. */

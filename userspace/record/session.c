@@ -57,7 +57,7 @@ static int refuse(struct session *s, enum process_refusal refusal, pid_t tgid)
 	}
 }
 
-static int open_target(struct session *s, pid_t pid)
+int session_open_target(struct session *s, pid_t pid)
 {
 	enum process_refusal refusal;
 	pid_t tgid;
@@ -113,31 +113,48 @@ static const char *why_no_tracepoints(const struct session *s)
 						     "syscall tracepoints need CAP_DAC_READ_SEARCH";
 }
 
-static int open_kernel(struct session *s)
+struct kernel_opts session_kernel_opts(const struct session *s)
 {
-	struct kernel_opts ko = { .pid = s->process.pid,
-				  .backend = s->opts->backend,
-				  .ring_nbytes = choose_ring(s->opts, kernel_nr_cpus()),
-				  /* A child is held by its mmap calls; and by them code that comes or goes is noticed. */
-				  .mappings = s->opts->mappings || !s->opts->pid || s->opts->stacks,
-				  .stacks = s->opts->stacks,
-				  .free_stacks = s->opts->free_stacks,
-				  .max_frames = s->opts->max_frames,
-				  .faults = s->opts->faults,
-				  .captures = session_has_runtime(s),
-				  .hold_child = !s->opts->pid };
-	const char *why = "";
-	char lacks[200];
-	int err;
+	return (struct kernel_opts){ .pid = s->process.pid,
+				     .backend = s->opts->backend,
+				     .ring_nbytes = choose_ring(s->opts, kernel_nr_cpus()),
+				     /* A child is held by its mmap calls; and by them code that comes or goes is noticed. */
+				     .mappings = s->opts->mappings || !s->opts->pid || s->opts->stacks || s->opts->follow,
+				     .stacks = s->opts->stacks,
+				     .free_stacks = s->opts->free_stacks,
+				     .max_frames = s->opts->max_frames,
+				     .faults = s->opts->faults,
+				     .captures = session_has_runtime(s),
+				     .hold = s->opts->pid ? HT_HOLD_NONE : HT_HOLD_CHILD };
+}
 
-	err = kernel_open(&ko, &s->kernel, &why);
+int session_fail_kernel(struct session *s, int err, const char *why)
+{
+	char lacks[200];
+
 	if (err == -EPERM || err == -EACCES)
 		return session_fail(s, err, "no right to record: %s needs CAP_BPF and CAP_PERFMON; run as root, or see heaptape doctor", why);
-	if (err && kernel_is_too_old(lacks, sizeof(lacks)))
+	if (kernel_is_too_old(lacks, sizeof(lacks)))
 		return session_fail(s, err, "this kernel is too old to record on: for uprobe programs it has no %s; it takes " KERNEL_OLDEST
 			    " or later", lacks);
+	return session_fail(s, err, "%s failed: %s; heaptape doctor says what this kernel offers", why, strerror(-err));
+}
+
+static int open_kernel(struct session *s)
+{
+	struct kernel_opts ko = session_kernel_opts(s);
+	const char *why = "";
+	int err;
+
+	err = session_follow_open(s, &ko);
 	if (err)
-		return session_fail(s, err, "%s failed: %s; heaptape doctor says what this kernel offers", why, strerror(-err));
+		return err;
+	err = kernel_open(&ko, &s->kernel, &why);
+	if (err)
+		return session_fail_kernel(s, err, why);
+	if (s->opts->follow && s->kernel.err_followed)
+		return session_fail(s, s->kernel.err_followed, "children cannot be held while probes are placed: %s (%s); --follow-fork needs it",
+				    why_no_tracepoints(s), strerror(-s->kernel.err_followed));
 	if (s->opts->mappings && !s->kernel.has_tracepoints)
 		message_warn("mmap, munmap, mremap, brk and madvise are not recorded: %s (%s)", why_no_tracepoints(s),
 			     strerror(-s->kernel.tracepoint_err));
@@ -150,7 +167,7 @@ static int open_kernel(struct session *s)
 	return 0;
 }
 
-static int block_signals(struct session *s)
+int session_block_signals(struct session *s)
 {
 	sigset_t mask;
 
@@ -194,6 +211,14 @@ static int open_tape(struct session *s)
 	err = tape_path_expand(s->opts->tape_path, s->process.pid, time(NULL), path, sizeof(path));
 	if (err)
 		return session_fail(s, err, "-o %s: %s; only %%p, %%h and %%t stand for something", s->opts->tape_path, strerror(-err));
+	if (s->opts->follow) {
+		char folder[sizeof(path)];
+
+		strcpy(folder, path);
+		err = session_follow_folder(s, folder, path, sizeof(path));
+		if (err)
+			return err;
+	}
 	strcpy(s->res->tape_path, path);
 	err = ring_open(path, &s->opts->ring, s->opts->overwrite, &s->ring);
 	if (!err) {
@@ -207,7 +232,7 @@ static int open_tape(struct session *s)
 	return 0;
 }
 
-static int open_stream(struct session *s)
+int session_open_stream(struct session *s, struct ledger *inherited, struct stacks *inherited_stacks)
 {
 	struct ledger_opts lo = { .writer = s->writer,
 				  .site = session_site,
@@ -221,9 +246,13 @@ static int open_stream(struct session *s)
 
 	if (s->opts->live && session_live_prepare(s))
 		return -ENOMEM;
-	s->ledger = ledger_new(&lo);
+	if (s->begin_ns)
+		lo.start_ns = s->start_ns;
+	s->ledger = inherited ? inherited : ledger_new(&lo);
 	s->attach = attach_new(&s->kernel, s->process.pid, ATTACH_RECORD);
-	if (s->opts->stacks)
+	if (inherited_stacks)
+		s->stacks = stacks_branch(inherited_stacks, &s->kernel) ? NULL : inherited_stacks;
+	else if (s->opts->stacks)
 		s->stacks = stacks_new(&s->kernel, s->opts->stacks, s->writer);
 	if (!s->ledger || !s->attach || (s->opts->stacks && !s->stacks))
 		return session_fail(s, -ENOMEM, "out of memory");
@@ -242,7 +271,7 @@ static int watch_thread(void *arg, pid_t tid)
 	return 0;
 }
 
-static void watch_faults(struct session *s)
+void session_watch_faults(struct session *s)
 {
 	if (!s->opts->faults)
 		return;
@@ -258,28 +287,36 @@ static int note_thread(void *arg, pid_t tid)
 {
 	struct session *s = arg;
 	struct ht_ev_thread e = { .h = { .type = HT_EV_THREAD, .flags = HT_EVF_START, .tid = (uint32_t)tid,
-					 .ts = s->start_ns } };
+					 .ts = s->begin_ns } };
 
 	process_thread_name(&s->process, tid, e.comm);
 	return drain_insert(s->drain, &e.h, sizeof(e));
 }
 
-static int write_meta(struct session *s)
+int session_note_threads(struct session *s)
+{
+	int err = process_each_thread(&s->process, note_thread, s);
+
+	if (err && err != -ESRCH)
+		return session_fail(s, err, "the threads of pid %d cannot be listed: %s", s->process.pid, strerror(-err));
+	return 0;
+}
+
+int session_write_meta(struct session *s)
 {
 	static const char *const backends[] = { "auto", "multi", "perf" };
 	static const char *const stacks[] = { [HT_STACKS_NONE] = "none", [HT_STACKS_EH] = "eh", [HT_STACKS_FP] = "fp" };
 	struct process_resident resident = { 0 };
-	struct timespec wall;
 	int err;
 
-	clock_gettime(CLOCK_REALTIME, &wall);
 	process_resident(&s->process, &resident);
 	err = target_write(s->writer, &s->process, s->opts->cmdline);
 	if (!err)
 		err = machine_write(s->writer, &s->process);
 	if (!err)
-		err = tape_writer_meta_u64(s->writer, "start_unix_ns",
-					   (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec);
+		err = tape_writer_meta_u64(s->writer, "start_unix_ns", s->start_unix_ns);
+	if (!err)
+		err = session_follow_meta(s);
 	if (!err)
 		err = tape_writer_meta(s->writer, "record.version", HEAPTAPE_VERSION);
 	if (!err)
@@ -288,7 +325,7 @@ static int write_meta(struct session *s)
 		err = tape_writer_meta(s->writer, "record.stacks", stacks[s->opts->stacks]);
 	if (!err && s->res->costs.ns[HT_TRAP_EMULATED])
 		err = tape_writer_meta_u64(s->writer, "record.trap_ns", s->res->costs.ns[HT_TRAP_EMULATED]);
-	if (!err && !s->opts->pid)
+	if (!err && s->from_exec)
 		err = tape_writer_meta_u64(s->writer, "start.from_exec", 1);
 	if (!err)
 		err = tape_writer_meta_u64(s->writer, "start.rss_anon", resident.anon);
@@ -303,16 +340,11 @@ static int write_meta(struct session *s)
 	return err ? session_fail_tape(s, err) : 0;
 }
 
-/* Every site stands: from here on the tape counts. */
-static int mark_start(struct session *s)
+void session_count_from_here(struct session *s)
 {
-	struct tape_event mark = { .kind = TAPE_MARK, .arg = TAPE_MARK_START, .alloc = TAPE_NO_ALLOC,
-				   .tid = (uint32_t)s->process.pid };
-	int err;
-
 	kernel_counters(&s->kernel, &s->counted);
 	s->missed_before = kernel_missed_runs(&s->kernel);
-	s->start_ns = s->counted_at_ns = clock_monotonic_ns();
+	s->counted_at_ns = clock_monotonic_ns();
 	memcpy(s->traps_before, s->counted.traps, sizeof(s->traps_before));
 	s->timed_ns_before = s->counted.timed_ns;
 	s->timed_before = s->counted.timed;
@@ -324,8 +356,21 @@ static int mark_start(struct session *s)
 		s->lost_before[c] = s->counted.lost[c];
 	}
 	sleep_watch_now(&s->sleep_watch);
-	s->next_rss_ns = s->next_flush_ns = s->next_rescan_ns = s->start_ns;
-	err = write_meta(s);
+	s->next_rss_ns = s->next_flush_ns = s->next_rescan_ns = s->counted_at_ns;
+}
+
+/* Every site stands: from here on the tape counts. */
+static int mark_start(struct session *s)
+{
+	struct tape_event mark = { .kind = TAPE_MARK, .arg = TAPE_MARK_START, .alloc = TAPE_NO_ALLOC,
+				   .tid = (uint32_t)s->process.pid };
+	int err;
+
+	session_count_from_here(s);
+	s->start_ns = s->begin_ns = s->counted_at_ns;
+	s->start_unix_ns = clock_ns(CLOCK_REALTIME);
+	s->from_exec = !s->opts->pid;
+	err = session_write_meta(s);
 	if (err)
 		return err;
 	err = tape_writer_add(s->writer, &mark);
@@ -333,10 +378,7 @@ static int mark_start(struct session *s)
 		return session_fail_tape(s, err);
 	ledger_start(s->ledger, s->start_ns);
 	session_brake_start(s);
-	err = process_each_thread(&s->process, note_thread, s);
-	if (err && err != -ESRCH)
-		return session_fail(s, err, "the threads of pid %d cannot be listed: %s", s->process.pid, strerror(-err));
-	return 0;
+	return session_note_threads(s);
 }
 
 static void say_ready(struct session *s)
@@ -372,9 +414,13 @@ static int mark_end(struct session *s)
 		s->program_ns = (double)(s->counted.timed_ns - s->timed_ns_before) / (double)(s->counted.timed - s->timed_before);
 	if (!err)
 		err = session_sample_rss(s, s->end_ns);
-	attach_detach(s->attach);
-	captures_free(s->captures);
+	if (!session_follow_is_gone(s))
+		attach_detach(s->attach);
+	if (!session_follow_is_gone(s))
+		captures_free(s->captures);
 	s->captures = NULL;
+	if (s->follow) /* nobody is held from here on */
+		kernel_target(&s->kernel, (pid_t)HT_NOBODY, HT_HOLD_NONE);
 	if (!err)
 		err = drain_collect(s->drain, clock_monotonic_ns(), &nbytes);
 	if (err)
@@ -390,6 +436,8 @@ static int mark_end(struct session *s)
 		err = tape_writer_meta_u64(s->writer, "record.traps", trap_total(s->res->traps));
 	if (!err && s->stacks)
 		err = stacks_write_totals(s->stacks);
+	if (!err)
+		err = session_follow_write_totals(s);
 	if (!err)
 		err = tape_writer_meta(s->writer, "record.end", session_end_name(s->res->end));
 	return err ? session_fail_tape(s, err) : 0;
@@ -410,7 +458,7 @@ static void calibrate_rest(struct session *s)
 {
 	for (size_t i = 0; i < sizeof(dear_kinds) / sizeof(dear_kinds[0]); i++)
 		if (s->res->traps[dear_kinds[i]] && !s->res->costs.ns[dear_kinds[i]] &&
-		    calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))
+		    (s->follow || calibrate_trap(&s->kernel, dear_kinds[i], &s->res->costs))) /* with children it was done before */
 			s->res->costs.ns[HT_TRAP_EMULATED] = 0; /* what cannot be said in full is not said */
 	s->res->cost_ns = s->res->costs.ns[HT_TRAP_EMULATED] ?
 				  (uint64_t)trap_real_cost_ns(&s->res->costs, s->res->traps, s->program_ns) : 0;
@@ -454,8 +502,10 @@ static int close_tape(struct session *s, int err)
 		tape_writer_close(s->writer);
 	s->writer = NULL;
 	/* Nothing was recorded: no empty tape stands in the way of the next try. */
-	if (err && !s->start_ns && !s->opts->overwrite)
+	if (err && !s->begin_ns && !s->opts->overwrite)
 		ring_remove(s->ring);
+	if (err && !s->begin_ns && *s->res->folder)
+		rmdir(s->res->folder);
 	if (!err && close_err)
 		err = session_fail(s, close_err, "%s: %s", s->res->tape_path, strerror(-close_err));
 	return err;
@@ -479,7 +529,7 @@ static void fill_result(struct session *s)
 {
 	struct stat st;
 
-	s->res->duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
+	s->res->duration_ns = s->end_ns > s->begin_ns ? s->end_ns - s->begin_ns : 0;
 	s->res->other_lost = s->counted.other_lost - s->other_lost_before;
 	if (s->ring && ring_is_folder(s->ring))
 		s->res->tape_nbytes = ring_nbytes(s->ring);
@@ -535,7 +585,7 @@ static int begin(struct session *s)
 {
 	int err;
 
-	err = block_signals(s);
+	err = session_block_signals(s);
 	if (!err && !s->opts->pid) {
 		err = launch_start(s->opts->argv, s->opts->user, s->opts->env, &s->launch);
 		if (err == -ENOENT && s->opts->user)
@@ -545,7 +595,7 @@ static int begin(struct session *s)
 				    s->opts->user ? s->opts->user : "", strerror(-err));
 	}
 	if (!err)
-		err = open_target(s, s->opts->pid ? s->opts->pid : s->launch.pid);
+		err = session_open_target(s, s->opts->pid ? s->opts->pid : s->launch.pid);
 	if (!err)
 		err = check_ring_size(s);
 	if (!err)
@@ -556,10 +606,10 @@ static int begin(struct session *s)
 		err = open_kernel(s);
 	if (!err && calibrate_trap(&s->kernel, HT_TRAP_EMULATED, &s->res->costs))
 		message_warn("the cost of a trap could not be measured; the tape does not say it");
-	if (!err && (s->opts->live || s->opts->max_cost > 0))
+	if (!err && (s->opts->live || s->opts->max_cost > 0 || s->opts->follow))
 		calibrate_others(s); /* what is shown while it records cannot wait for the end */
 	if (!err)
-		err = open_stream(s);
+		err = session_open_stream(s, NULL, NULL);
 	if (!err)
 		err = session_new_inventory(s);
 	if (!err)
@@ -567,9 +617,11 @@ static int begin(struct session *s)
 	if (!err)
 		err = session_follow_code(s);
 	if (!err) {
-		watch_faults(s);
+		session_watch_faults(s);
 		err = session_prepare_baseline(s);
 	}
+	if (!err)
+		err = session_follow_begin(s);
 	if (!err)
 		err = mark_start(s);
 	return err;
@@ -588,6 +640,7 @@ static void session_free(struct session *s)
 	baseline_free(s->baseline);
 	ring_free(s->ring);
 	kernel_close(&s->kernel);
+	session_follow_free(s);
 	for (unsigned i = 0; i < s->nr_inventories; i++)
 		inventory_free(s->inventories[i]);
 	process_close(&s->process);
@@ -605,6 +658,23 @@ static void release_child(struct session *s)
 		return;
 	launch_close(&s->launch);
 	launch_continue(&s->launch);
+}
+
+int session_finish(struct session *s, int err)
+{
+	if (!err)
+		err = mark_end(s);
+	session_live_close(s);
+	session_follow_ended(s);
+	if (!err)
+		err = embed_names(s);
+	if (!err)
+		calibrate_rest(s);
+	if (!err)
+		err = write_cost(s);
+	err = close_tape(s, err);
+	fill_result(s);
+	return err;
 }
 
 int session_run(const struct session_opts *opts, struct session_result *res)
@@ -633,19 +703,10 @@ int session_run(const struct session_opts *opts, struct session_result *res)
 			err = session_record_until_end(s);
 		message_progress(NULL);
 	}
-	if (!err)
-		err = mark_end(s);
-	session_live_close(s);
-	if (!err)
-		err = embed_names(s);
-	if (!err)
-		calibrate_rest(s);
-	if (!err)
-		err = write_cost(s);
-	err = close_tape(s, err);
+	err = session_finish(s, err);
 	if (!err)
 		copy_at_end(s);
-	fill_result(s);
+	session_follow_wait(s);
 	session_free(s);
 	release_child(s);
 	free(s);

@@ -16,6 +16,7 @@
 
 #include "baseline/baseline.h"
 #include "record/calibrate.h"
+#include "record/family.h"
 #include "record/kernel.h"
 #include "record/ledger.h"
 #include "record/ring.h"
@@ -43,6 +44,7 @@ struct session_opts {
 	double max_cost;    /* the part of the target's CPU time that traps may take (brake.h); 0: no limit */
 	const char *runtime; /* a profile's name (runtime/runtime.h), "none"; "auto" or NULL: whichever knows the program */
 	unsigned levels;    /* enum runtime_level, what is recorded of it */
+	unsigned follow;    /* children are recorded too, so many processes at once at most; 0: they are not */
 	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
@@ -78,6 +80,8 @@ struct session_result {
 	struct trap_costs costs; /* of the kinds that occurred; EMULATED 0: unknown */
 	struct ledger_totals totals;
 	struct session_baseline baseline;
+	char folder[4096]; /* opts.follow: where the tapes of all processes lie */
+	struct family *family; /* likewise: what has become of each (family.h); the caller frees it */
 };
 
 /* 0, or -errno with res->error filled in. The tape is closed well in either case if it was begun. */

@@ -88,6 +88,7 @@ static int keep_up(struct session *s)
 		err = session_sample_due(s, clock_monotonic_ns());
 	if (!err)
 		err = session_follow_code(s);
+	session_follow_step(s);
 	if (!process_is_alive(&s->process))
 		s->spoilt = "the target ended meanwhile";
 	if (s->hold.nbytes > HELD_NBYTES_MAX)

@@ -112,6 +112,9 @@ int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h
 		err = session_runtime_take(s, cpu, h);
 	else
 		err = ledger_take(s->ledger, cpu, h);
+	/* At this very point the ledger holds what the child begins with. */
+	if (!err && s->follow && (h->type == HT_EV_FORK || h->type == HT_EV_CHILD))
+		return session_follow_child(s, (const struct ht_ev_thread *)(const void *)h);
 	session_brake_count(s, h);
 	return err ? session_fail_tape(s, err) : 0;
 }
@@ -187,6 +190,7 @@ static int do_periodic(struct session *s)
 	if (err)
 		return err;
 	session_live_step(s, now);
+	session_follow_step(s);
 	err = session_brake_step(s, now);
 	if (err)
 		return err;
@@ -210,14 +214,15 @@ static int do_periodic(struct session *s)
 	return err;
 }
 
-/* Acts on what the records said: a new program, new code. */
-static int follow_target(struct session *s)
+int session_follow_target(struct session *s)
 {
 	int err = 0;
 
 	if (ledger_saw_exec(s->ledger)) {
 		session_runtime_free(s);
 		err = session_new_inventory(s);
+		if (!err)
+			err = session_follow_execed(s);
 		if (!err)
 			err = session_place_new(s);
 	}
@@ -243,28 +248,35 @@ static int serve_child(struct session *s, bool *ended)
 		return 0;
 	err = session_drain(s, &nbytes);
 	if (!err)
-		err = follow_target(s);
+		err = session_follow_target(s);
 	if (!err)
 		err = session_place_new(s);
 	launch_continue(&s->launch);
 	return err;
 }
 
-/* Sleeps until something happens or the rings want to be emptied. True: a signal asks to end. */
-static bool wait_a_little(struct session *s, bool busy)
+bool session_read_signals(struct session *s)
 {
-	struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->process.pid_fd, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	bool asked = false;
 
-	/* A ring that filled up while the last records were written is emptied again at once. */
-	poll(fds, 2, busy ? 0 : DRAIN_PERIOD_MS);
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
 		if (info.ssi_signo == SIGUSR1)
 			session_ask_dump(s, RING_SIGNAL);
 		else
 			asked |= info.ssi_signo != SIGCHLD;
 	return asked;
+}
+
+/* Sleeps until something happens or the rings want to be emptied. True: a signal asks to end. */
+static bool wait_a_little(struct session *s, bool busy)
+{
+	struct pollfd fds[] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->process.pid_fd, .events = POLLIN },
+				{ .fd = session_follow_doorbell(s), .events = POLLIN } };
+
+	/* A ring that filled up while the last records were written is emptied again at once. */
+	poll(fds, sizeof(fds) / sizeof(fds[0]), busy ? 0 : DRAIN_PERIOD_MS);
+	return session_read_signals(s);
 }
 
 /* Segments, keyframes, and copies that were asked for. */
@@ -300,6 +312,8 @@ int session_record_until_end(struct session *s)
 			s->res->end = SESSION_SIGNAL;
 			return 0;
 		}
+		if (session_follow_end_asked(s))
+			return 0;
 		if (!s->opts->pid)
 			err = serve_child(s, &ended);
 		if (ended || !process_is_alive(&s->process)) {
@@ -319,7 +333,9 @@ int session_record_until_end(struct session *s)
 		if (!err)
 			err = session_drain(s, &nbytes);
 		if (!err)
-			err = follow_target(s);
+			err = session_follow_target(s);
+		if (!err)
+			err = session_follow_holds(s);
 		if (!err)
 			err = step_ring(s);
 	}

@@ -2,7 +2,7 @@
 /*
  * session_impl.h - what the files of a session share: session.c (beginning and end), session_place.c (allocators found
  * and probed), session_baseline.c (what lived before), session_brake.c (what it may cost),
- * session_live.c (what is shown), session_runtime.c (a language's runtime), session_flow.c (while it records).
+ * session_live.c (what is shown), session_runtime.c (a language's runtime), session_flow.c (while it records), session_follow.c (children, each by a copy of the recorder).
  */
 #ifndef HEAPTAPE_SESSION_IMPL_H
 #define HEAPTAPE_SESSION_IMPL_H
@@ -29,6 +29,7 @@
 struct placed {
 	const struct allocator *a;
 	uint64_t dev, inode;
+	uint8_t tape_alloc;
 };
 
 struct session {
@@ -67,11 +68,15 @@ struct session {
 	double brake_cost_ns;       /* as of the last window, as is the next */
 	uint64_t brake_cpu_ns, next_brake_ns;
 	uint32_t site_calls[HT_SITES_MAX], window_calls; /* in the window at hand */
+	bool from_exec;             /* nothing of the target is older than its tape, or than that of whose copy it is */
 	bool too_dear;              /* the recording is to end for what it costs */
 	const char *spoilt;         /* why what was read of the heap cannot be used */
 	int signal_fd;
 	sigset_t old_mask;
-	uint64_t start_ns, end_ns;
+	uint64_t start_ns, end_ns; /* start_ns: 0 of the tape's clock */
+	uint64_t begin_ns;         /* of this process's recording: the same, or when it was made by one that was recorded */
+	uint64_t start_unix_ns;
+	struct follow *follow;     /* NULL: children are left out */
 	struct sleep_watch sleep_watch;
 	uint64_t next_rss_ns, next_flush_ns, next_rescan_ns;
 	struct ht_counters counted; /* as of the last look */
@@ -86,7 +91,52 @@ __attribute__((format(printf, 3, 4))) int session_fail(struct session *s, int er
 /* The same with what the tape's writer says. */
 int session_fail_tape(struct session *s, int err);
 
+/* What the programs in the kernel are opened with. */
+struct kernel_opts session_kernel_opts(const struct session *s);
+/* What goes wrong with that, in words. */
+int session_fail_kernel(struct session *s, int err, const char *why);
+int session_block_signals(struct session *s);
+int session_open_target(struct session *s, pid_t pid);
+/* Unwinding, sites, rings: all that rests on s->kernel, s->process and s->writer. */
+int session_open_stream(struct session *s, struct ledger *inherited, struct stacks *inherited_stacks);
+void session_watch_faults(struct session *s);
+/* What is counted is counted from here on. */
+void session_count_from_here(struct session *s);
+int session_write_meta(struct session *s);
+/* Those that are there, as of begin_ns. */
+int session_note_threads(struct session *s);
+/* Up to the closed tape, behind session_record_until_end. */
+int session_finish(struct session *s, int err);
+
+/* session_follow.c: nothing happens without opts->follow. */
+/* The folder of the tapes, and in it the path of this process's. */
+int session_follow_folder(struct session *s, const char *folder, char *path, size_t path_nbytes);
+/* Before the kernel is opened: ko is completed. */
+int session_follow_open(struct session *s, struct kernel_opts *ko);
+int session_follow_begin(struct session *s);
+/* A child was born, or has a program of its own. */
+int session_follow_child(struct session *s, const struct ht_ev_thread *e);
+/* The target stands of itself: probes are put where it has mapped code, and it goes on. */
+int session_follow_holds(struct session *s);
+void session_follow_step(struct session *s);
+int session_follow_meta(struct session *s);
+int session_follow_execed(struct session *s);
+int session_follow_write_totals(struct session *s);
+/* A descriptor that wakes the recorder, or -1. */
+int session_follow_doorbell(const struct session *s);
+/* All are to end, and for which cause; false: not asked. */
+bool session_follow_end_asked(struct session *s);
+/* A child that has ended: its probes need not be taken away before the programs are another's. */
+bool session_follow_is_gone(const struct session *s);
+/* The end mark is written: the programs are free for others. */
+void session_follow_ended(struct session *s);
+/* The first recorder: until the others are done. */
+void session_follow_wait(struct session *s);
+void session_follow_free(struct session *s);
+
 /* session_place.c */
+/* The sites that stood in the process of which this one is a copy. */
+int session_place_inherited(struct session *s);
 int session_new_inventory(struct session *s);
 /* Looks at what is mapped, and probes what is new. */
 int session_place_new(struct session *s);
@@ -138,6 +188,10 @@ int session_follow_code(struct session *s);
 int session_sample_due(struct session *s, uint64_t now_ns);
 int session_take_one(struct session *s, unsigned cpu, const struct ht_ev_head *h);
 int session_drain(struct session *s, size_t *nbytes_ret);
+/* Acts on what the records said: a new program, new code. */
+int session_follow_target(struct session *s);
+/* Signals that came. True: one asks to end. */
+bool session_read_signals(struct session *s);
 /* Everything whose place in time is certain goes onto the tape. */
 int session_take_all(struct session *s);
 int session_record_until_end(struct session *s);

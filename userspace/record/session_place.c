@@ -239,7 +239,7 @@ static int place(struct session *s, struct inventory *inv, unsigned i)
 	if (err)
 		return err;
 	fstat(object_fd(a->obj), &st);
-	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino };
+	s->placed[s->nr_placed++] = (struct placed){ a, st.st_dev, st.st_ino, tape_alloc };
 	ledger_allocator(s->ledger, obj, tape_alloc);
 	report_allocator(s, a);
 	return 0;
@@ -293,6 +293,36 @@ int session_place_new(struct session *s)
 	if (!err)
 		err = session_tell_unseen(s);
 	return err == -ESRCH && s->start_ns ? 0 : err;
+}
+
+int session_place_inherited(struct session *s)
+{
+	const struct inventory *inv = current_inventory(s);
+	uint64_t start, end;
+	uint8_t obj;
+	int err = 0;
+
+	if (inventory_loader(inv, &start, &end))
+		ledger_loader(s->ledger, start, end);
+	for (unsigned i = 0; i < inventory_nr(inv) && !err; i++) {
+		const struct allocator *found = inventory_get(inv, i), *a;
+
+		if (!is_placed(s, found, &obj))
+			continue;
+		/* The plans are those of the first one found of that file; it may lie elsewhere since an exec. */
+		a = s->placed[obj].a;
+		err = attach_allocator(s->attach, a, obj);
+		if (err)
+			return explain_attach(s, a, err);
+		err = attach_moved(s->attach, found, obj);
+		if (!err)
+			err = write_way(s, s->placed[obj].tape_alloc, a->obj);
+		if (err)
+			return session_fail_tape(s, err);
+		err = tell_sites(s, a);
+		report_allocator(s, a);
+	}
+	return err;
 }
 
 void session_warn_unread(struct session *s)

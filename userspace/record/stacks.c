@@ -61,6 +61,24 @@ void stacks_free(struct stacks *st)
 	free(st);
 }
 
+int stacks_branch(struct stacks *st, const struct kernel *k)
+{
+	struct unwind_kernel uk;
+
+	kernel_unwind(k, &uk);
+	st->kernel = k;
+	st->newest = 0;
+	st->look_period_ns = LOOK_PERIOD_MIN_NS;
+	free(st->numbers); /* 32 MiB of which few are touched: new ones are cheaper than zeroes */
+	st->numbers = calloc(NUMBERS, sizeof(*st->numbers));
+	return st->numbers ? tables_branch(st->tables, &uk) : -ENOMEM;
+}
+
+void stacks_each_fd(const struct stacks *st, void (*fn)(void *arg, int fd), void *arg)
+{
+	tables_each_fd(st->tables, fn, arg);
+}
+
 int stacks_follow(struct stacks *st, const struct process *p, uint64_t now_ns)
 {
 	bool stale = tables_are_stale(st->tables), changed;

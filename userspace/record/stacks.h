@@ -18,6 +18,11 @@ struct stacks;
 /* mode must not be HT_STACKS_NONE. */
 struct stacks *stacks_new(const struct kernel *k, enum ht_stacks_mode mode, struct tape_writer *writer);
 void stacks_free(struct stacks *st);
+/* In a copy of the process, for another target: files and their rows, and what the tape's writer knows of them, go on; numbers
+ * begin anew. 0 or -ENOMEM. */
+int stacks_branch(struct stacks *st, const struct kernel *k);
+/* Calls fn with each descriptor that it holds. */
+void stacks_each_fd(const struct stacks *st, void (*fn)(void *arg, int fd), void *arg);
 /* A site of a recorded function in the file: stacks that begin there are told from the function's entry on, so that calls from
  * one place are one stack, whichever way through the function they took. -ENOMEM, or -errno of the tape's writer. */
 int stacks_site(struct stacks *st, const char *build_id, const char *path, uint64_t site_offset, uint64_t entry_offset);

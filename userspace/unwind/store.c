@@ -26,8 +26,11 @@ struct store *store_new(const struct unwind_kernel *uk)
 {
 	struct store *s = calloc(1, sizeof(*s));
 
-	if (s)
-		s->uk = *uk;
+	if (!s)
+		return NULL;
+	s->uk = *uk;
+	for (unsigned i = 0; i < uk->nr_ready; i++)
+		s->shards[i] = uk->ready[i];
 	return s;
 }
 
@@ -35,7 +38,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	for (uint32_t i = 0; i < HT_SHARDS_MAX; i++)
+	for (uint32_t i = s->uk.nr_ready; i < HT_SHARDS_MAX; i++)
 		if (s->shards[i])
 			munmap(s->shards[i], sizeof(struct ht_shard));
 	free(s);

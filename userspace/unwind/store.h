@@ -18,6 +18,8 @@ struct unwind_kernel {
 	struct ht_text_change *text_changes;
 	uint64_t *texts_version, *text_gen, *map_seq;
 	uint32_t *texts_wanted;
+	struct ht_shard *const *ready; /* the first shards, in their places already; they are not the store's */
+	unsigned nr_ready;
 	int shards_fd; /* map of shards; -1: none, the shards are this process's own memory (tests) */
 };
 

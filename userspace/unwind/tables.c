@@ -67,6 +67,28 @@ void tables_free(struct tables *t)
 	free(t);
 }
 
+int tables_branch(struct tables *t, const struct unwind_kernel *uk)
+{
+	struct store *store = store_new(uk);
+
+	if (!store)
+		return -ENOMEM;
+	store_free(t->store);
+	t->store = store;
+	t->uk = *uk;
+	for (unsigned i = 1; i <= t->nr_objects; i++)
+		t->objects[i]->loaded = false;
+	t->totals.updates = 0;
+	return 0;
+}
+
+void tables_each_fd(const struct tables *t, void (*fn)(void *arg, int fd), void *arg)
+{
+	for (unsigned i = 1; i <= t->nr_objects; i++)
+		if (t->objects[i]->obj)
+			fn(arg, object_fd(t->objects[i]->obj));
+}
+
 const char *tables_module(const struct tables *t, unsigned object)
 {
 	if (!object)

@@ -22,6 +22,10 @@ struct tables_totals {
 
 /* mode: HT_STACKS_EH or HT_STACKS_FP. */
 struct tables *tables_new(const struct unwind_kernel *uk, enum ht_stacks_mode mode);
+/* In a copy of the process: the same files for another process, by other programs. Their rows need not be found again. 0 or -ENOMEM. */
+int tables_branch(struct tables *t, const struct unwind_kernel *uk);
+/* Calls fn with each descriptor that it holds. */
+void tables_each_fd(const struct tables *t, void (*fn)(void *arg, int fd), void *arg);
 void tables_free(struct tables *t);
 /* The list in force does not hold for what is mapped now, or lacks code that a stack has come to. */
 bool tables_are_stale(const struct tables *t);
