@@ -376,7 +376,8 @@ static void print_baseline(const struct session_opts *so, const struct session_r
 	const struct session_baseline *b = &res->baseline;
 	char count[HUMAN_MAX], nbytes[HUMAN_MAX], time[HUMAN_MAX], pause[HUMAN_MAX];
 
-	if (!so->pid || so->baseline == BASELINE_NONE)
+	/* Without a reason there is no allocator: a program with nothing but a runtime of its language. */
+	if (!so->pid || so->baseline == BASELINE_NONE || (!b->known && !*b->why))
 		return;
 	if (!b->known) {
 		message_warn("what lived before the recording is not known: %s; %llu blocks of it were freed since", b->why,

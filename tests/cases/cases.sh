@@ -157,6 +157,16 @@ is "$name: the heap stays at its peak, held by large and pinned objects of one p
 	"found and numbers[0] > 90 and numbers[1] > 98 and 8 < numbers[2] < 15"
 is "$name: the script's last line names the place" "'Data.ByteString.\$wreplicate makes 99.9' in open(tmp + '/case.log').read()"
 
+# A program that runs already, stopped for a moment.
+GHCRTS=-T "$TMP/pinned-churn/churn" 3000 100000 >"$TMP/late.out" &
+PIDS+=($!)
+sleep 1
+"$HEAPTAPE" record -q -f --levels pages --baseline pause -d 4s -p $! -o "$TMP/late.tape" >/dev/null 2>"$TMP/late.err"
+kill -9 $!
+"$HEAPTAPE" report "$TMP/late.tape" --json >"$TMP/late.json" 2>/dev/null
+is "$name: attached late, blocks are those of the runtime but for calls under way when it stood" \
+	"len(runtime(tmp + '/late.json')) > 10 and all(abs(spans(r) - r['ghc.live_blocks']) < 16 for r in runtime(tmp + '/late.json'))"
+
 name="case: long-lived"
 ghc_case "$name" long-lived -n 20000
 CODE=$RUNTIME'
@@ -221,6 +231,14 @@ is "$name: that is the finding, and only there" \
 	"'noscan' in finding(tmp + '/sizeclass/broken.report.json', 'classes-left')['title'] and not finding(tmp + '/sizeclass/fixed.report.json', 'classes-left')"
 is "$name: the script draws it" "open(tmp + '/case.log').read().count('free places, at most') == 2"
 
+# A program that runs already: every span is known at the first collection after the attach.
+"$TMP/sizeclass/sizeclass" 2500 broken 300 >"$TMP/late.out" &
+PIDS+=($!)
+until grep -q epoch1 "$TMP/late.out"; do sleep 0.1; done
+"$HEAPTAPE" record -q -f --levels pages -p $! -o "$TMP/late.tape" >/dev/null 2>"$TMP/late.err"
+"$HEAPTAPE" report "$TMP/late.tape" --json >"$TMP/late.json" 2>/dev/null
+is "$name: attached late, HeapInuse is exact from the first collection on" \
+	"len(runtime(tmp + '/late.json')) > 10 and all(4096 * spans(r) == r['go.heap_in_use_bytes'] for r in runtime(tmp + '/late.json'))"
 newer=/usr/lib/go-1.23/bin/go
 if [ -x $newer ]; then
 	HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off $newer build -o "$TMP/sizeclass123" "$ROOT/examples/cases/sizeclass/main.go"

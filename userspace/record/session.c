@@ -624,6 +624,8 @@ static int begin(struct session *s)
 		err = session_follow_begin(s);
 	if (!err)
 		err = mark_start(s);
+	if (!err)
+		err = session_runtime_begin(s);
 	return err;
 }
 

@@ -59,6 +59,7 @@ struct session {
 	struct object *runtime_obj; /* the program, while its runtime is recorded, as are the next */
 	struct runtime *runtime;
 	struct captures *captures;
+	uint64_t runtime_from_ns;   /* earlier records of its are in what was read of it; 0: nothing was */
 	bool unseen_told;           /* that there is a runtime which no profile knows */
 	uint8_t runtime_alloc;      /* its number on the tape */
 	unsigned runtime_cpu;       /* of the record at hand */
@@ -170,6 +171,8 @@ int session_runtime_look(struct session *s);
 bool session_has_runtime(const struct session *s);
 /* Once the program is mapped. */
 int session_runtime_place(struct session *s);
+/* Behind the start mark, before anything is drained. */
+int session_runtime_begin(struct session *s);
 int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_head *h);
 void session_runtime_free(struct session *s);
 /* Says once that there is a heap of which only the mappings are recorded. */

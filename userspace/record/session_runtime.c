@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "baseline/pause.h"
 #include "message.h"
 #include "record/session_impl.h"
 #include "runtime/unseen.h"
@@ -61,7 +62,7 @@ static int put_event(void *arg, const struct ht_ev_head *at, struct tape_event *
 	uint32_t id = 0;
 	int err = 0;
 
-	if (at->ts < s->start_ns)
+	if (at->ts < s->start_ns || (at->ts != s->start_ns && at->ts < s->runtime_from_ns))
 		return 0;
 	if (name)
 		err = tape_writer_string(s->writer, name, &id);
@@ -155,6 +156,40 @@ int session_runtime_place(struct session *s)
 		     missing ? missing->function : "");
 	session_runtime_free(s);
 	return 0;
+}
+
+/* What the runtime of a live process holds already; stopped for it if that was asked for. */
+static int read_before(struct session *s)
+{
+	struct ht_ev_head at = { .tid = (uint32_t)s->process.pid, .ts = s->start_ns };
+	struct pause_guard guard;
+	bool stands = s->opts->baseline == BASELINE_PAUSE && s->runtime->profile->at_rest;
+	int err;
+
+	if (s->opts->baseline == BASELINE_NONE)
+		return runtime_fail(s->runtime, 0, "what it held before was not asked for");
+	if (s->runtime->profile->at_rest && !stands)
+		return runtime_fail(s->runtime, 0, "what it held before is read from a process that stands alone: --baseline pause");
+	err = stands ? pause_begin(&s->process, &guard) : 0;
+	if (err)
+		return runtime_fail(s->runtime, 0, "what it held before is not known: it cannot be stopped (%s)", strerror(-err));
+	/* What was read holds all that had happened until then. */
+	s->runtime_from_ns = stands ? clock_monotonic_ns() : 0;
+	err = runtime_begin(s->runtime, &s->process, &at);
+	if (stands)
+		s->res->baseline.pause_ns += pause_end(&guard);
+	return err;
+}
+
+int session_runtime_begin(struct session *s)
+{
+	int err = s->runtime && s->opts->pid && (s->opts->levels & (RUNTIME_PAGES | RUNTIME_OBJECTS)) ? read_before(s) : 0;
+
+	if (!err && s->runtime && *s->runtime->why) {
+		message_info("%s: %s", s->runtime->profile->name, s->runtime->why);
+		err = tape_writer_meta(s->writer, "runtime.before", s->runtime->why);
+	}
+	return err ? session_fail_tape(s, err) : 0;
 }
 
 /* The first of them that is mapped; a process has one. */

@@ -21,11 +21,12 @@
 #include "runtime/runtime.h"
 
 #define BLOCK_NBYTES 4096u
+#define MBLOCK_NBYTES (1u << 20)
 #define MBLOCK_BLOCKS 252u     /* that can be used, of 256 */
 #define LARGE_WORDS_MIN 409u   /* LARGE_OBJECT_THRESHOLD: eight tenths of a block, in words */
 
 /* struct bdescr_ */
-enum { BD_START = 0, BD_FLAGS = 46, BD_BLOCKS = 48 };
+enum { BD_START = 0, BD_FREE = 8, BD_FLAGS = 46, BD_BLOCKS = 48, BD_NBYTES = 64 };
 enum { BF_LARGE = 2, BF_PINNED = 4, BF_COMPACT = 512 };
 
 enum probe {
@@ -55,10 +56,23 @@ struct ghc {
 	struct page_objects *objects;
 	struct index_map pinned_blocks; /* by number; value 1: it is told as pinned */
 	uint64_t tallies[2]; /* as of the last collection */
+	uint64_t alloc_blocks, space, high; /* addresses of n_alloc_blocks, the heap's bounds and how far it is used; 0: not known */
+};
+
+/* What stands in a process that runs already. */
+struct found {
+	uint64_t start, blocks;
+	uint16_t flags;
+};
+
+struct look {
+	struct found *found;
+	size_t nr, room;
+	uint64_t blocks; /* in all */
 };
 
 enum symbol {
-	S_GROUP, S_CHUNK, S_FREE, S_GC_END, S_EVACUATE, S_PINNED, S_LARGE, S_COMPACT, S_ALLOC_BLOCKS, S_MBLOCKS, S_NR
+	S_GROUP, S_CHUNK, S_FREE, S_GC_END, S_EVACUATE, S_PINNED, S_LARGE, S_COMPACT, S_ALLOC_BLOCKS, S_MBLOCKS, S_SPACE, S_HIGH, S_NR
 };
 
 static const char *const symbol_names[S_NR] = {
@@ -72,6 +86,8 @@ static const char *const symbol_names[S_NR] = {
 	[S_COMPACT] = "compactAllocateBlockInternal",
 	[S_ALLOC_BLOCKS] = "n_alloc_blocks",
 	[S_MBLOCKS] = "mblocks_allocated",
+	[S_SPACE] = "mblock_address_space",
+	[S_HIGH] = "mblock_high_watermark",
 };
 
 static bool look_up(const struct object *obj, struct runtime_symbol *symbols)
@@ -192,6 +208,11 @@ static int ghc_open(struct runtime *rt)
 		if (!symbols[needed[i]].vaddr)
 			return runtime_fail(rt, -ENOENT, "it has no symbol %s: a version of GHC's runtime that is not known", symbols[needed[i]].name);
 	probe_collections(rt, symbols);
+	g->alloc_blocks = symbols[S_ALLOC_BLOCKS].vaddr + rt->bias;
+	if (symbols[S_SPACE].vaddr && symbols[S_HIGH].vaddr) {
+		g->space = symbols[S_SPACE].vaddr + rt->bias;
+		g->high = symbols[S_HIGH].vaddr + rt->bias;
+	}
 	if (rt->levels & (RUNTIME_PAGES | RUNTIME_OBJECTS)) {
 		probe_blocks(rt, P_GROUP, &symbols[S_GROUP]);
 		probe_blocks(rt, P_CHUNK, &symbols[S_CHUNK]);
@@ -272,6 +293,108 @@ static int take_free(struct runtime *rt, const struct ht_ev_capture *e)
 	if (!err && index_map_find(&g->pinned_blocks, start / BLOCK_NBYTES) == 1)
 		err = index_map_set(&g->pinned_blocks, start / BLOCK_NBYTES, 0);
 	return err ? err : runtime_span_free(rt, e, start, blocks * BLOCK_NBYTES, use_by_flags(e->words[2]));
+}
+
+/* ---- a process that runs already ---- */
+
+static int add_found(struct look *l, const struct found *f)
+{
+	if (l->nr == l->room) {
+		size_t room = l->room ? 2 * l->room : 4096;
+		struct found *found = reallocarray(l->found, room, sizeof(*found));
+
+		if (!found)
+			return -ENOMEM;
+		l->found = found;
+		l->room = room;
+	}
+	l->found[l->nr++] = *f;
+	l->blocks += f->blocks;
+	return 0;
+}
+
+static uint64_t descr_field(const uint8_t *descr, unsigned offset, size_t nbytes)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, descr + offset, nbytes);
+	return v;
+}
+
+/* The groups of one megabyte: its first four blocks hold the descriptors. *beyond_ret: megabytes behind it that are of its last group. */
+static int look_at_mblock(struct look *l, uint64_t mblock, const uint8_t *descrs, uint64_t *beyond_ret)
+{
+	*beyond_ret = 0;
+	for (uint64_t i = MBLOCK_NBYTES / BLOCK_NBYTES - MBLOCK_BLOCKS; i < MBLOCK_NBYTES / BLOCK_NBYTES;) {
+		const uint8_t *d = descrs + i * BD_NBYTES;
+		uint64_t start = descr_field(d, BD_START, 8), blocks = descr_field(d, BD_BLOCKS, 4);
+		struct found f = { start, counted_blocks(blocks), (uint16_t)descr_field(d, BD_FLAGS, 2) };
+
+		if (start != mblock + i * BLOCK_NBYTES || !blocks) {
+			i++; /* given back to the kernel, or never used */
+			continue;
+		}
+		if (blocks >= MBLOCK_BLOCKS)
+			*beyond_ret = f.blocks / MBLOCK_BLOCKS - 1;
+		if (descr_field(d, BD_FREE, 8) != UINT64_MAX && add_found(l, &f)) /* so a free group is marked */
+			return -ENOMEM;
+		i += blocks;
+	}
+	return 0;
+}
+
+/* The whole heap once. -errno of what cannot be read. */
+static int look_around(const struct ghc *g, const struct process *p, struct look *l)
+{
+	uint8_t descrs[(MBLOCK_NBYTES / BLOCK_NBYTES) * BD_NBYTES];
+	uint64_t begin, high, beyond;
+	int err = process_read(p, g->space, &begin, sizeof(begin));
+
+	l->nr = l->blocks = 0;
+	if (!err)
+		err = process_read(p, g->high, &high, sizeof(high));
+	for (uint64_t at = begin; !err && at < high; at += MBLOCK_NBYTES) {
+		if (process_read(p, at, descrs, sizeof(descrs)))
+			continue;
+		err = look_at_mblock(l, at, descrs, &beyond);
+		at += beyond * MBLOCK_NBYTES;
+	}
+	return err;
+}
+
+/* The process stands: the look counts if its blocks are as many as the runtime itself says. */
+static int ghc_begin(struct runtime *rt, const struct process *p, const struct ht_ev_capture *at)
+{
+	struct ghc *g = rt->state;
+	struct look l = { 0 };
+	uint64_t blocks = 0;
+	int err;
+
+	if (!(rt->levels & (RUNTIME_PAGES | RUNTIME_OBJECTS)))
+		return 0;
+	if (!g->space)
+		return runtime_fail(rt, 0, "blocks from before are not known: its heap is not one range of addresses");
+	err = look_around(g, p, &l);
+	if (!err)
+		err = process_read(p, g->alloc_blocks, &blocks, sizeof(blocks));
+	if (err == -ENOMEM) {
+		free(l.found);
+		return err;
+	}
+	if (err || l.blocks != blocks)
+		l.nr = 0;
+	runtime_fail(rt, 0, err ? "blocks from before are not known: its memory cannot be read" :
+			    l.nr ? "objects from before are not known" : "blocks from before are not known: it stood while they change");
+	err = 0;
+	for (size_t i = 0; i < l.nr && !err; i++) {
+		const struct found *f = &l.found[i];
+
+		err = runtime_span(rt, at, f->start, f->blocks * BLOCK_NBYTES, use_by_flags(f->flags));
+		if (!err && f->flags & BF_PINNED)
+			err = index_map_set(&g->pinned_blocks, f->start / BLOCK_NBYTES, 1);
+	}
+	free(l.found);
+	return err;
 }
 
 /* Pinned blocks are taken out of the nursery's: what they are shows with the first object in them. */
@@ -388,6 +511,8 @@ const struct runtime_profile runtime_ghc = {
 	.objects = "pinned and large objects and blocks of compact regions, until their block is given back",
 	.recognise = ghc_recognise,
 	.open = ghc_open,
+	.begin = ghc_begin,
+	.at_rest = true,
 	.take = ghc_take,
 	.close = ghc_close,
 };

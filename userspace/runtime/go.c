@@ -257,6 +257,7 @@ static int end_malloc(struct runtime *rt, const struct ht_ev_capture *e)
 	return err ? err : runtime_born(rt, e, addr, nbytes, e->stack);
 }
 
+/* The words of a capture at the end of allocSpan, or the same read by begin. */
 static int take_span(struct runtime *rt, const struct ht_ev_capture *e)
 {
 	struct go *g = rt->state;
@@ -264,7 +265,7 @@ static int take_span(struct runtime *rt, const struct ht_ev_capture *e)
 	char use[40];
 	int err;
 
-	if (e->words[5] != SPAN_IN_USE)
+	if (e->words[5] != SPAN_IN_USE || npages > UINT32_MAX)
 		return 0;
 	if (class >> 1)
 		snprintf(use, sizeof(use), "%llu%s", (unsigned long long)elemsize, class & 1 ? " noscan" : "");
@@ -326,6 +327,58 @@ static int take_span_free(struct runtime *rt, const struct ht_ev_capture *e)
 	return err ? err : runtime_span_free(rt, e, start, nbytes, NULL);
 }
 
+/* A field of a span in the process. */
+static uint64_t span_field(const uint8_t *span, uint64_t offset, size_t nbytes)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, span + offset, nbytes);
+	return v;
+}
+
+/*
+ * All spans that there are, by the list that the runtime keeps of them. It only grows, and never gives a span's memory to anything
+ * else. A span that is taken into use or given back while it is read has a record of that, too, which comes behind and says how it is.
+ */
+static int go_begin(struct runtime *rt, const struct process *p, const struct ht_ev_capture *at)
+{
+	struct runtime_symbol heap = { .name = "runtime.mheap_" };
+	const struct go_span *s = &((struct go *)rt->state)->span;
+	uint64_t offset, list[2], *spans = NULL;
+	uint8_t span[256];
+	int err = 0;
+
+	if (!(rt->levels & (RUNTIME_PAGES | RUNTIME_OBJECTS)))
+		return 0;
+	runtime_symbols(rt->obj, &heap, 1);
+	if (!heap.vaddr || !go_file_field(rt->obj, "runtime.mheap", "allspans", &offset))
+		return runtime_fail(rt, 0, "spans from before are not known: its symbols were stripped away");
+	if (process_read(p, heap.vaddr + rt->bias + offset, list, sizeof(list)) || !list[1] || list[1] > UINT32_MAX ||
+	    s->elemsize > sizeof(span) - 8 || s->gcmark_bits > sizeof(span) - 8)
+		return runtime_fail(rt, 0, "spans from before are not known: the list of them cannot be read");
+	spans = malloc(list[1] * sizeof(*spans));
+	if (!spans)
+		return -ENOMEM;
+	if (process_read(p, list[0], spans, list[1] * sizeof(*spans)))
+		list[1] = 0;
+	for (uint64_t i = 0; i < list[1] && !err; i++) {
+		struct ht_ev_capture e = { .h = at->h };
+
+		if (process_read(p, spans[i], span, sizeof(span)))
+			continue;
+		e.words[1] = span_field(span, s->start_addr, 8);
+		e.words[2] = span_field(span, s->npages, 8);
+		e.words[3] = span_field(span, s->spanclass, 1);
+		e.words[4] = span_field(span, s->elemsize, 8);
+		e.words[5] = span_field(span, s->state, 1);
+		err = take_span(rt, &e);
+	}
+	if (!err)
+		runtime_fail(rt, 0, list[1] ? "objects from before are not known" : "spans from before are not known: the list of them has moved");
+	free(spans);
+	return err;
+}
+
 static int take_cycle(struct runtime *rt, const struct ht_ev_capture *e)
 {
 	struct go *g = rt->state;
@@ -356,6 +409,7 @@ const struct runtime_profile runtime_go = {
 	.objects = "all but empty ones, until the sweep that finds them unmarked",
 	.recognise = go_file_recognise,
 	.open = go_open,
+	.begin = go_begin,
 	.take = go_take,
 	.close = go_close,
 };

@@ -39,6 +39,15 @@ int runtime_open(const struct runtime_profile *profile, const struct object *obj
 	return profile->open(rt);
 }
 
+int runtime_begin(struct runtime *rt, const struct process *p, const struct ht_ev_head *at)
+{
+	struct ht_ev_capture now = { .h = *at };
+
+	if (!rt->profile->begin)
+		return runtime_fail(rt, 0, "what the runtime held before is not read");
+	return rt->profile->begin(rt, p, &now);
+}
+
 int runtime_take(struct runtime *rt, const struct ht_ev_capture *e)
 {
 	return e->h.site < rt->nr_probes ? rt->profile->take(rt, e) : 0;

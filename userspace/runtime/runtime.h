@@ -16,6 +16,7 @@
 #include "bpf/events.h"
 #include "formats/tape.h"
 #include "target/object.h"
+#include "target/process.h"
 
 /* What is recorded of it; each level is told in the profile's own words by `levels`. */
 enum runtime_level { RUNTIME_OS = 1, RUNTIME_PAGES = 2, RUNTIME_OBJECTS = 4 };
@@ -55,6 +56,11 @@ struct runtime_profile {
 	bool (*recognise)(const struct object *obj);
 	/* Fills in the probes. -errno and why: -ENOENT if what it needs is not in the file. */
 	int (*open)(struct runtime *rt);
+	/* Of a process that runs already, once every probe stands: what its runtime holds now, as events of the record `at`; all that
+	 * changes meanwhile comes by records behind it. -errno of the sink, -ENOMEM; what cannot be read is told in why, and no error.
+	 * NULL: nothing is read. */
+	int (*begin)(struct runtime *rt, const struct process *p, const struct ht_ev_capture *at);
+	bool at_rest; /* begin needs a process that stands (SIGSTOP) */
 	/* One record of its probes, in the order of time. -errno of the sink, -ENOMEM. */
 	int (*take)(struct runtime *rt, const struct ht_ev_capture *e);
 	void (*close)(struct runtime *rt);
@@ -67,6 +73,7 @@ const struct runtime_profile *runtime_find(const struct object *obj, const char 
 /* -errno, *rt_ret is there in either case but -ENOMEM, for why. */
 int runtime_open(const struct runtime_profile *profile, const struct object *obj, unsigned levels, const struct runtime_sink *sink,
 		 struct runtime **rt_ret);
+int runtime_begin(struct runtime *rt, const struct process *p, const struct ht_ev_head *at);
 int runtime_take(struct runtime *rt, const struct ht_ev_capture *e);
 void runtime_free(struct runtime *rt);
 

@@ -1,6 +1,6 @@
-// sizeclass SERIES broken|fixed: a database of metrics. Each series gets a new chunk an epoch, which grows as points come in; chunks
+// sizeclass SERIES broken|fixed [PAUSE]: a database of metrics. Each series gets a new chunk an epoch, which grows as points come in; chunks
 // live for eight epochs. At its start it reads back what it held: broken, each chunk at its final size and in any order; fixed,
-// grown from a new chunk's size and in order of time.
+// grown from a new chunk's size and in order of time. It rests for PAUSE ms behind each snapshot.
 package main
 
 import (
@@ -19,6 +19,7 @@ const (
 	points = 64  // bytes that come in at once
 )
 
+var pause time.Duration
 var held [kept + epochs][][]byte
 
 func finalSize(r *rand.Rand) int {
@@ -50,6 +51,7 @@ func snapshot(name string) {
 	runtime.GC()
 	before := time.Now().UnixNano()
 	runtime.ReadMemStats(&m)
+	defer time.Sleep(pause)
 	fmt.Println("snapshot", name, "ns", before, "alloc", m.HeapAlloc, "inuse", m.HeapInuse, "mallocs", m.Mallocs, "frees", m.Frees)
 }
 
@@ -90,6 +92,10 @@ func ingest(epoch, series int, r *rand.Rand) {
 
 func main() {
 	series, _ := strconv.Atoi(os.Args[1])
+	if len(os.Args) > 3 {
+		ms, _ := strconv.Atoi(os.Args[3])
+		pause = time.Duration(ms) * time.Millisecond
+	}
 	r := rand.New(rand.NewSource(1))
 	for e := range held {
 		held[e] = make([][]byte, series)
