@@ -160,6 +160,7 @@ is "$name: the script's last line names the place" "'Data.ByteString.\$wreplicat
 # A program that runs already, stopped for a moment.
 GHCRTS=-T "$TMP/pinned-churn/churn" 3000 100000 >"$TMP/late.out" &
 PIDS+=($!)
+disown
 sleep 1
 "$HEAPTAPE" record -q -f --levels pages --baseline pause -d 4s -p $! -o "$TMP/late.tape" >/dev/null 2>"$TMP/late.err"
 kill -9 $!

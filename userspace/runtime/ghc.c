@@ -267,7 +267,14 @@ static int take_group(struct runtime *rt, const struct ht_ev_capture *e, const s
 {
 	const char *use = t->compact.open ? "compact" : t->pinned.open && t->large.open ? "pinned" : t->large.open ? "large" : "block";
 
-	return e->words[0] ? runtime_span(rt, e, e->words[1], counted_blocks(e->words[2]) * BLOCK_NBYTES, use) : 0;
+	struct ghc *g = rt->state;
+	int err = 0;
+
+	if (!e->words[0])
+		return 0;
+	if (t->pinned.open && t->large.open)
+		err = index_map_set(&g->pinned_blocks, e->words[1] / BLOCK_NBYTES, 1); /* told already */
+	return err ? err : runtime_span(rt, e, e->words[1], counted_blocks(e->words[2]) * BLOCK_NBYTES, use);
 }
 
 struct ending {
