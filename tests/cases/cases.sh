@@ -26,6 +26,17 @@ if [ "${1:-}" = large ]; then
 		take) check "$name, the first tenth stays: 473256 blocks, then 108864" grep -q '473256 .*108864$' <<<"$blocks" ;;
 		esac
 	done
+	# An hour of a thousand probes a second, at full speed: programs whose stacks move, and whose threads collect together.
+	name="runtimes bear an hour's worth of probes"
+	HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off go build -o "$TMP/goroutines" "$ROOT/tests/cases/goroutines.go" || exit 2
+	ghc -v0 -O1 -rtsopts -threaded -outputdir "$TMP/threaded" -o "$TMP/strip_threaded" "$ROOT/examples/cases/pinned-strip/Strip.hs" || exit 2
+	for run in "goroutines 12000" "strip_threaded 2000000 strip +RTS -N2"; do
+		# shellcheck disable=SC2086
+		"$HEAPTAPE" record -q --json -f -o "$TMP/hour.tape" -- "$TMP"/$run >"$TMP/hour.out" 2>"$TMP/hour.err"
+		traps=$(sed -n '/^{/,$p' "$TMP/hour.out" | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["traps"])')
+		echo "      ${run%% *}: $traps traps"
+		check "$name: ${run%% *}" test "$traps" -gt 3600000 -a "$(grep -cE '^(snapshot end|left)' "$TMP/hour.out")" = 1
+	done
 	exit 0
 fi
 names=("case: sleeping owner" "case: pinned strip" "case: pinned churn" "case: long-lived" "case: size class")
