@@ -207,7 +207,7 @@ static int take_table(struct export *x, const struct command *cmd, const char *n
 		x->has_table = true;
 		return 0;
 	}
-	return command_usage_error(cmd, "no table '%s'; time, stacks, sizes, threads or pairs", name);
+	return command_usage_error(cmd, "no table '%s'; time, stacks, sizes, threads, pairs or runtime", name);
 }
 
 static int take_points(struct export *x, const struct command *cmd, const char *value)
@@ -293,7 +293,8 @@ const struct command cmd_export = {
 	.options = (const struct command_option[]){
 		{ "format", 'F', "NAME", "folded (a line a stack, for flame graphs), pprof, speedscope, perfetto or csv" },
 		{ "metric", 'm', "NAME", "allocated-bytes (the default), allocated-count, live-bytes or live-count" },
-		{ "table", 't', "NAME", "csv: time (the default), stacks, sizes, threads or pairs (who frees whose objects)" },
+		{ "table", 't', "NAME", "csv: time (the default), stacks, sizes, threads, pairs (who frees whose objects) or runtime (what\n"
+				  "a language's runtime held at each collection)" },
 		{ "points", 'p', "N", "moments of the time line (default: 200 in csv, 2,000 in perfetto)" },
 		{ "output", 'o', "FILE", "write there instead of to standard output" },
 		{ "force", 'f', NULL, "overwrite the output file" },

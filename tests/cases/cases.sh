@@ -166,6 +166,21 @@ is "$name: blocks are exact under every setting that copies or compacts" \
 	"len(variants) == 6 and all(spans(r) == r['ghc.live_blocks'] for v in variants if 'xn' not in v for r in runtime(folder + v + '.report.json'))"
 is "$name: the heap stays at its peak, held by large and pinned objects of one place, a tenth lost to rounding" \
 	"found and numbers[0] > 90 and numbers[1] > 98 and 8 < numbers[2] < 15"
+"$HEAPTAPE" export -q "$TMP/pinned-churn/A16m.1.tape" --format csv --table runtime -o "$TMP/course.csv" 2>/dev/null
+"$HEAPTAPE" export -q "$TMP/pinned-churn/A16m.1.tape" --format perfetto -o "$TMP/course.perfetto" 2>/dev/null
+CODE+='
+import csv
+sys.path.insert(0, "'$ROOT'/tests/export")
+from read_course import fields, one, read_perfetto
+table = list(csv.DictReader(open(tmp + "/course.csv")))
+tracks, events, _ = read_perfetto(tmp + "/course.perfetto")
+def counter(name):
+    """The values of a counter in the order of their times."""
+    number = next(n for n, t in tracks.items() if one(t, 2) == name.encode())
+    return [one(e, 30) for ns, track, kind, e in sorted(events, key=lambda e: e[0]) if track == number]
+'
+is "$name: other tools are told the runtime's figures and spans" \
+	"[int(r['ghc.live_blocks']) for r in table] == [r['ghc.live_blocks'] for r in rows] == counter('ghc.live_blocks') and [int(r['spans pinned bytes']) for r in table] == [r['spans.pinned'] for r in rows] == counter('spans: pinned')"
 is "$name: the script's last line names the place" "'Data.ByteString.\$wreplicate makes 99.9' in open(tmp + '/case.log').read()"
 
 # A program that runs already, stopped for a moment.

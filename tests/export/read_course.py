@@ -126,6 +126,7 @@ def check_csv(folder, report):
     assert [number(r["owner_silent_bytes"]) for r in rows(folder, "pairs")] == [p["owner_silent_bytes"] for p in report["freed_by_others"]]
 
 
-document = json.load(open(sys.argv[2], encoding="utf-8"))
-check_csv(sys.argv[3], document)
-print(check_perfetto(sys.argv[1], document), "events")
+if __name__ == "__main__":
+    document = json.load(open(sys.argv[2], encoding="utf-8"))
+    check_csv(sys.argv[3], document)
+    print(check_perfetto(sys.argv[1], document), "events")

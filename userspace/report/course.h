@@ -9,7 +9,7 @@
 
 #include "report/report.h"
 
-enum course_table { COURSE_TIME, COURSE_STACKS, COURSE_SIZES, COURSE_THREADS, COURSE_PAIRS, COURSE_NR };
+enum course_table { COURSE_TIME, COURSE_STACKS, COURSE_SIZES, COURSE_THREADS, COURSE_PAIRS, COURSE_RUNTIME, COURSE_NR };
 
 struct course_format {
 	const char *name;

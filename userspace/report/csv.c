@@ -16,7 +16,8 @@
 const char *course_table_name(enum course_table table)
 {
 	static const char *const names[COURSE_NR] = { [COURSE_TIME] = "time", [COURSE_STACKS] = "stacks", [COURSE_SIZES] = "sizes",
-						      [COURSE_THREADS] = "threads", [COURSE_PAIRS] = "pairs" };
+						      [COURSE_THREADS] = "threads", [COURSE_PAIRS] = "pairs",
+						      [COURSE_RUNTIME] = "runtime" };
 
 	return names[table];
 }
@@ -135,6 +136,29 @@ static void write_pairs(const struct report *r, FILE *out)
 	}
 }
 
+/* A row a collection: the runtime's own figures, then its spans and what is taken of them, by their use. */
+static void write_runtime(const struct report *r, FILE *out)
+{
+	const struct levels *lv = &r->analysis->levels;
+
+	fputs("ns,objects,object_bytes", out);
+	for (unsigned k = 0; k < lv->nr_figures; k++)
+		fprintf(out, ",%s", naming_text(r->naming, lv->figures[k]));
+	for (unsigned k = 0; k < lv->nr_uses; k++)
+		fprintf(out, ",\"spans %s bytes\",\"taken %s bytes\"", naming_text(r->naming, lv->uses[k]), naming_text(r->naming, lv->uses[k]));
+	putc('\n', out);
+	for (size_t i = 0; i < lv->nr_rows; i++) {
+		const struct levels_row *row = &lv->rows[i];
+
+		fprintf(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64, row->ns, row->live, row->live_nbytes);
+		for (unsigned k = 0; k < lv->nr_figures; k++)
+			fprintf(out, ",%" PRIu64, row->figures[k]);
+		for (unsigned k = 0; k < lv->nr_uses; k++)
+			fprintf(out, ",%" PRIu64 ",%" PRIu64, row->uses[k], row->taken[k]);
+		putc('\n', out);
+	}
+}
+
 static int write_csv(const struct report *r, enum course_table table, FILE *out)
 {
 	switch (table) {
@@ -142,6 +166,7 @@ static int write_csv(const struct report *r, enum course_table table, FILE *out)
 	case COURSE_SIZES: write_sizes(r, out); break;
 	case COURSE_THREADS: write_threads(r, out); break;
 	case COURSE_PAIRS: write_pairs(r, out); break;
+	case COURSE_RUNTIME: write_runtime(r, out); break;
 	default: write_time(r, out);
 	}
 	return 0;

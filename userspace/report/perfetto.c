@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/course.h"
 #include "report/perfetto.pb-c.h"
@@ -17,7 +18,7 @@
 #define CLOCK_REALTIME_ID 1
 #define CLOCK_BOOTTIME_ID 6
 
-enum { PROCESS_TRACK = 1, NOTES_TRACK, COUNTER_TRACK = 16, THREAD_TRACK = 1024 };
+enum { PROCESS_TRACK = 1, NOTES_TRACK, COUNTER_TRACK = 16, RUNTIME_TRACK = 64, THREAD_TRACK = 1024 };
 
 struct trace {
 	const struct report *r;
@@ -162,6 +163,51 @@ static void put_counts(struct trace *t, const struct analysis_point *p, uint64_t
 	}
 }
 
+/* ---- a language's runtime: its own figures, and its spans where they are of few uses ---- */
+
+#define USES_MAX 8 /* more are size classes, which the HTML report draws */
+
+static void put_runtime_track(struct trace *t, uint64_t number, const char *name, bool bytes)
+{
+	Perfetto__TrackDescriptor track = PERFETTO__TRACK_DESCRIPTOR__INIT;
+	Perfetto__CounterDescriptor counter = PERFETTO__COUNTER_DESCRIPTOR__INIT;
+
+	counter.has_unit = true;
+	counter.unit = bytes ? BYTES : COUNT;
+	track.counter = &counter;
+	put_track(t, &track, RUNTIME_TRACK + number, naming_text(t->r->naming, name));
+}
+
+static void put_runtime_count(struct trace *t, uint64_t ns, uint64_t number, uint64_t value)
+{
+	Perfetto__TrackEvent event = PERFETTO__TRACK_EVENT__INIT;
+
+	event.type = PERFETTO__TRACK_EVENT__TYPE__TYPE_COUNTER;
+	event.has_counter_value = true;
+	event.counter_value = (int64_t)value;
+	put_event(t, ns, RUNTIME_TRACK + number, &event);
+}
+
+static void put_runtime(struct trace *t)
+{
+	const struct levels *lv = &t->r->analysis->levels;
+	unsigned nr_uses = lv->nr_uses <= USES_MAX ? lv->nr_uses : 0;
+	char name[LEVELS_NAME + 16];
+
+	for (unsigned k = 0; k < lv->nr_figures && lv->nr_rows; k++)
+		put_runtime_track(t, k, lv->figures[k], strstr(lv->figures[k], "_bytes"));
+	for (unsigned k = 0; k < nr_uses && lv->nr_rows; k++) {
+		snprintf(name, sizeof(name), "spans: %s", lv->uses[k]);
+		put_runtime_track(t, lv->nr_figures + k, name, true);
+	}
+	for (size_t i = 0; i < lv->nr_rows; i++) {
+		for (unsigned k = 0; k < lv->nr_figures; k++)
+			put_runtime_count(t, lv->rows[i].ns, k, lv->rows[i].figures[k]);
+		for (unsigned k = 0; k < nr_uses; k++)
+			put_runtime_count(t, lv->rows[i].ns, lv->nr_figures + k, lv->rows[i].uses[k]);
+	}
+}
+
 /* ---- threads ---- */
 
 static void put_threads(struct trace *t)
@@ -247,6 +293,7 @@ static int write_perfetto(const struct report *r, enum course_table table, FILE 
 		put_counts(&t, &a->points[i], since);
 		since = a->points[i].ns;
 	}
+	put_runtime(&t);
 	put_threads(&t);
 	if (a->nr_events)
 		put_notes(&t);
