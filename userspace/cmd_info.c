@@ -98,6 +98,22 @@ static const char *fact_of(const struct info *info, uint32_t i, const char *fact
 	return tape_reader_meta(info->tape, key);
 }
 
+static void add_runtime(cJSON *root, const struct tape_reader *tape)
+{
+	static const char *const keys[][2] = { { "runtime", "name" }, { "runtime.version", "version" }, { "runtime.levels", "levels" },
+					       { "runtime.before", "before" }, { "runtime.unseen", "unseen" } };
+	cJSON *o = NULL;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *value = tape_reader_meta(tape, keys[i][0]);
+
+		if (value && !o)
+			o = cJSON_AddObjectToObject(root, "runtime");
+		if (value)
+			cJSON_AddStringToObject(o, keys[i][1], value);
+	}
+}
+
 static void add_allocators(cJSON *root, const struct info *info)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, "allocators");
@@ -231,6 +247,7 @@ static int print_json(const struct info *info)
 	add_machine(root, info->tape);
 	add_record(root, info->tape);
 	add_allocators(root, info);
+	add_runtime(root, info->tape);
 	add_number(root, "start_unix_ns", info->tape, "start_unix_ns");
 	add_u64(root, "duration_ns", info->duration_ns);
 	add_u64(root, "start_ns", info->sum.start_ns);
@@ -270,6 +287,20 @@ static const char *fact(const struct info *info, const char *key)
 	return value && *value ? value : "unknown";
 }
 
+/* A language's runtime, recorded or not. */
+static void print_runtime(const struct tape_reader *tape)
+{
+	const char *name = tape_reader_meta(tape, "runtime"), *version = tape_reader_meta(tape, "runtime.version");
+	const char *before = tape_reader_meta(tape, "runtime.before"), *unseen = tape_reader_meta(tape, "runtime.unseen");
+	const char *levels = tape_reader_meta(tape, "runtime.levels");
+
+	if (name)
+		printf("runtime     %s%s%s, levels %s%s%s\n", name, version ? " " : "", version ? version : "", levels ? levels : "?",
+		       before ? "; " : "", before ? before : "");
+	if (unseen)
+		printf("runtime     %s: its objects are not seen\n", unseen);
+}
+
 static void print_target(const struct info *info)
 {
 	const char *cmdline = tape_reader_meta(info->tape, "target.cmdline");
@@ -288,6 +319,7 @@ static void print_target(const struct info *info)
 			printf("allocator   %s, %s%s%.12s%s%s%s%s\n", a->name, a->path, *a->build_id ? ", build " : "", a->build_id,
 			       way ? ", by " : "", way ? way : "", found ? ", without names, by the code of " : "", found ? found : "");
 	}
+	print_runtime(info->tape);
 	printf("machine     Linux %s, %s CPUs, %s NUMA node(s), pages of %s bytes, THP %s\n",
 	       fact(info, "machine.kernel"), fact(info, "machine.cpus"), fact(info, "machine.numa_nodes"),
 	       fact(info, "machine.page_size"), fact(info, "machine.thp"));

@@ -256,6 +256,8 @@ is "$name: what was restored is near 39 % in the middle of the sixth epoch" \
 	"all(0.36 < share(tmp + '/sizeclass/broken', c) < 0.43 for c in ('1792 noscan', '2304 noscan', '3456 noscan'))"
 is "$name: that is the finding, and only there" \
 	"'noscan' in finding(tmp + '/sizeclass/broken.report.json', 'classes-left')['title'] and not finding(tmp + '/sizeclass/fixed.report.json', 'classes-left')"
+is "$name: info tells the runtime, its version and levels" \
+	"json.load(open(tmp + '/sizeclass/broken.info'))['runtime']['levels'] == 'os,pages,objects' and json.load(open(tmp + '/sizeclass/broken.info'))['runtime']['version'].startswith('go1.')"
 is "$name: the script draws it" "open(tmp + '/case.log').read().count('free places, at most') == 2"
 
 # A program that runs already: every span is known at the first collection after the attach.

@@ -9,6 +9,8 @@ int main(void)
 	CHECK_STR(unseen_runtime("/usr/lib/x86_64-linux-gnu/libnode.so.108"), "V8");
 	CHECK_STR(unseen_runtime("/usr/bin/node"), "V8");
 	CHECK_STR(unseen_runtime("libcoreclr.so"), ".NET");
+	CHECK(unseen_runtime("/usr/lib/ghc/rts/libHSrts_thr-ghc9.0.2.so") != NULL);
+	CHECK(!unseen_runtime("/usr/lib/ghc/base/libHSbase-4.15.so"));
 	CHECK(!unseen_runtime("/usr/bin/node-gyp"));
 	CHECK(!unseen_runtime("/usr/lib/libjvm.so.debug"));
 	CHECK(!unseen_runtime("/usr/lib/libnode.so2"));
