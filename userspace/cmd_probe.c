@@ -10,6 +10,7 @@
 
 #include "check/prepare.h"
 #include "cmd_probe_estimate.h"
+#include "cmd_probe_runtime.h"
 #include "command.h"
 #include "message.h"
 #include "record/drain.h"
@@ -37,6 +38,7 @@ struct probe {
 	bool has_kernel;
 	struct trap_costs costs;
 	cJSON *array;
+	const char *program; /* whose runtime is told, too; NULL: it has none */
 };
 
 /* Without the rights for it, plans are shown unchecked, and why. */
@@ -99,12 +101,31 @@ static void print_json(struct probe *p)
 	cJSON *root = cJSON_CreateObject();
 	char *text;
 
+	if (!p->array)
+		p->array = cJSON_CreateArray();
 	cJSON_AddItemToObject(root, "allocators", p->array);
 	p->array = NULL;
+	if (p->program)
+		probe_runtime(p->program, root);
 	text = cJSON_Print(root);
 	printf("%s\n", text ? text : "null");
 	cJSON_free(text);
 	cJSON_Delete(root);
+}
+
+/* A runtime is all that is to be told of the program. false: it has none. */
+static bool only_runtime(struct probe *p, const char *path)
+{
+	if (!p->json)
+		return probe_runtime(path, NULL);
+	p->program = path;
+	cJSON *root = cJSON_CreateObject();
+	bool known = probe_runtime(path, root);
+
+	cJSON_Delete(root);
+	if (known)
+		print_json(p);
+	return known;
 }
 
 static int probe_lib(struct probe *p, const char *path)
@@ -124,6 +145,10 @@ static int probe_lib(struct probe *p, const char *path)
 		return EXIT_FAILED;
 	}
 	err = survey_object(obj, &a);
+	if (!err && only_runtime(p, path)) {
+		object_close(obj);
+		return EXIT_DONE;
+	}
 	if (err <= 0) {
 		char why[512];
 
@@ -137,8 +162,11 @@ static int probe_lib(struct probe *p, const char *path)
 	err = probe_one(p, a, NULL, &prepared);
 	if (!err)
 		show(p, a, &prepared);
+	p->program = path;
 	if (!err && p->json)
 		print_json(p);
+	else if (!err)
+		probe_runtime(path, NULL);
 	allocator_free(a);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
@@ -163,6 +191,8 @@ static int probe_inventory(struct probe *p, const struct process *target, const 
 		return probe_estimate(target, list, nr, p->estimate_ns, p->json);
 	if (p->json)
 		print_json(p);
+	else
+		probe_runtime(p->program, NULL);
 	return EXIT_DONE;
 }
 
@@ -172,12 +202,17 @@ static int probe_pid(struct probe *p, pid_t pid)
 	int err, status = EXIT_FAILED;
 	struct process target;
 	unsigned nr_new;
+	char exe[32];
 
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	p->program = exe;
 	err = process_open(pid, &target);
 	if (!err && inv)
 		err = inventory_update(inv, &target, &nr_new);
 	if (err || !inv) {
 		message_error("probe: pid %d: %s", pid, err == -ESRCH ? "no such process" : strerror(err ? -err : ENOMEM));
+	} else if (!inventory_nr(inv) && !p->estimate_ns && only_runtime(p, exe)) {
+		status = EXIT_DONE;
 	} else if (!inventory_nr(inv)) {
 		const char *why = inventory_why_none(inv);
 

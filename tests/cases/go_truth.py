@@ -72,7 +72,7 @@ def main():
             figures.append(abs(heap.inuse - e['value']))
         if e['op'] in steps:
             steps[e['op']](e)
-    json.dump(dict(worst, snapshots=nr, figures=len(figures), figures_off=max(figures, default=-1), homeless=heap.homeless), sys.stdout)
+    json.dump(dict(worst, snapshots=nr, figures=len(figures), figures_off=max(figures, default=-1), figures_differ=sum(f != 0 for f in figures), homeless=heap.homeless), sys.stdout)
 
 
 main()

@@ -132,6 +132,32 @@ static uint8_t trap_at(const struct object *obj, uint64_t vaddr)
 	return insn.emulated ? HT_TRAP_EMULATED : HT_TRAP_STEPPED;
 }
 
+#define ENTRY_INSNS_MAX 8
+
+uint64_t runtime_entry(const struct object *obj, uint64_t vaddr, uint32_t regs)
+{
+	struct code_reader *reader = code_reader_new();
+	uint64_t at = vaddr, found = vaddr;
+
+	for (unsigned n = 0; reader && n < ENTRY_INSNS_MAX; n++) {
+		struct code_insn insn;
+		size_t nbytes;
+		const uint8_t *bytes = object_code(obj, at, &nbytes);
+
+		if (!bytes || !code_decode(reader, bytes, nbytes, at, &insn))
+			break;
+		if (insn.emulated && insn.fit) {
+			found = at;
+			break;
+		}
+		if (insn.flow != CODE_NEXT || insn.writes & regs || insn.stores)
+			break;
+		at += insn.nbytes;
+	}
+	code_reader_free(reader);
+	return found;
+}
+
 struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, uint64_t vaddr, bool is_return)
 {
 	struct runtime_probe *p = &rt->probes[rt->nr_probes];

@@ -88,6 +88,9 @@ struct runtime_symbol {
 bool runtime_symbols(const struct object *obj, struct runtime_symbol *symbols, size_t nr);
 /* A further probe, for its loads to be filled in; NULL: there are HT_CAPTURES_MAX. */
 struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, uint64_t vaddr, bool is_return);
+/* Where to stand at a function's begin: its first instruction, or the first one behind it that the kernel emulates, as long as none of
+ * the registers (bit n: number n) was written and control has gone nowhere else. */
+uint64_t runtime_entry(const struct object *obj, uint64_t vaddr, uint32_t regs);
 /* Loads for a probe's capture, one word each in the order of the calls. */
 void capture_reg(struct ht_capture *c, unsigned reg);
 void capture_read(struct ht_capture *c, enum ht_load_base base, unsigned nr, uint64_t add, uint8_t width);
