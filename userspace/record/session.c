@@ -375,6 +375,7 @@ static int mark_end(struct session *s)
 	attach_detach(s->attach);
 	captures_free(s->captures);
 	s->captures = NULL;
+	session_custom_detach(s);
 	if (!err)
 		err = drain_collect(s->drain, clock_monotonic_ns(), &nbytes);
 	if (err)
@@ -513,7 +514,9 @@ static int begin_live(struct session *s)
 
 	if (!err)
 		err = session_runtime_place(s);
-	if (!err && !s->nr_placed && !s->runtime)
+	if (!err)
+		err = session_custom_check(s);
+	if (!err && !s->nr_placed && !s->runtime && !session_custom_nr_probes(s))
 		return fail_without_allocator(s);
 	session_warn_unread(s);
 	return err;
@@ -578,6 +581,7 @@ static int begin(struct session *s)
 static void session_free(struct session *s)
 {
 	session_runtime_free(s);
+	session_custom_free(s);
 	attach_free(s->attach);
 	drain_free(s->drain);
 	ledger_free(s->ledger);

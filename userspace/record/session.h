@@ -19,6 +19,7 @@
 #include "record/kernel.h"
 #include "record/ledger.h"
 #include "record/ring.h"
+#include "runtime/custom_spec.h"
 
 struct session_opts {
 	pid_t pid;          /* a live process; 0: start argv */
@@ -43,6 +44,7 @@ struct session_opts {
 	double max_cost;    /* the part of the target's CPU time that traps may take (brake.h); 0: no limit */
 	const char *runtime; /* a profile's name (runtime/runtime.h), "none"; "auto" or NULL: whichever knows the program */
 	unsigned levels;    /* enum runtime_level, what is recorded of it */
+	struct custom_specs customs; /* allocators that the user has described */
 	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };

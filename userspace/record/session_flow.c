@@ -217,6 +217,7 @@ static int follow_target(struct session *s)
 
 	if (ledger_saw_exec(s->ledger)) {
 		session_runtime_free(s);
+		session_custom_forget(s);
 		err = session_new_inventory(s);
 		if (!err)
 			err = session_place_new(s);

@@ -290,6 +290,8 @@ int session_place_new(struct session *s)
 		else
 			err = place(s, inv, i);
 	}
+	if (!err)
+		err = session_custom_place(s);
 	return err == -ESRCH && s->start_ns ? 0 : err;
 }
 

@@ -41,7 +41,7 @@ int runtime_open(const struct runtime_profile *profile, const struct object *obj
 
 int runtime_take(struct runtime *rt, const struct ht_ev_capture *e)
 {
-	return e->h.site < rt->nr_probes ? rt->profile->take(rt, e) : 0;
+	return e->h.site - rt->first < rt->nr_probes ? rt->profile->take(rt, e) : 0;
 }
 
 void runtime_free(struct runtime *rt)
@@ -127,7 +127,7 @@ struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, ui
 {
 	struct runtime_probe *p = &rt->probes[rt->nr_probes];
 
-	if (rt->nr_probes == HT_CAPTURES_MAX)
+	if (rt->nr_probes == HT_CAPTURES_MAX - HT_CAPTURES_LANGUAGE)
 		return NULL;
 	*p = (struct runtime_probe){ .function = function, .vaddr = vaddr, .is_return = is_return };
 	p->capture.trap = is_return ? HT_TRAP_RETURN : trap_at(rt->obj, vaddr);
