@@ -378,6 +378,30 @@ static int reach(struct pass *p, uint64_t ns)
 
 /* ---- passes ---- */
 
+/* By name: one that is described again after an exec has another number. */
+static bool is_asked(struct pass *p, uint8_t number)
+{
+	const struct tape_allocator *alloc;
+
+	if (p->is_asked[number])
+		return p->is_asked[number] == 1;
+	alloc = number == TAPE_NO_ALLOC ? NULL : tape_reader_allocator(p->reader, number);
+	p->is_asked[number] = alloc && !strcmp(alloc->name, p->opts->allocator) ? 1 : 2;
+	if (p->is_asked[number] == 1 && p->a->allocator == TAPE_NO_ALLOC)
+		p->a->allocator = number;
+	return p->is_asked[number] == 1;
+}
+
+/* The event as it counts, in *own: of one allocator alone as if there were no others. false: it is another's. */
+static bool counts(struct pass *p, const struct tape_event *ev, struct tape_event *own)
+{
+	*own = *ev;
+	if (!p->opts->allocator || (!tape_kind_is_call(ev->kind) && ev->kind != TAPE_GIVE_UP))
+		return true;
+	own->flags &= (uint8_t)~TAPE_SUB;
+	return is_asked(p, ev->alloc);
+}
+
 /* What the events behind this one will look at, of nr in the block. */
 static void prefetch(const struct heap *heap, const struct pages *pages, const struct tape_event *evs, long i, long nr)
 {
@@ -404,10 +428,17 @@ static int first_pass(struct pass *p)
 	long nr = 0;
 	int err = heap ? 0 : -ENOMEM;
 
+	a->allocator = TAPE_NO_ALLOC;
+	a->one_alloc = p->opts->allocator;
+
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			struct tape_event own;
+
 			prefetch(heap, NULL, evs, i, nr);
-			err = heap_apply(heap, &evs[i], NULL);
+			if (counts(p, &evs[i], &own))
+				err = heap_apply(heap, &own, NULL);
+			a->subs[evs[i].alloc] += evs[i].flags & TAPE_SUB && tape_kind_is_alloc(evs[i].kind) && !(evs[i].flags & TAPE_FAILED);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
 			write_faults += evs[i].kind == TAPE_FAULT && evs[i].flags & TAPE_WRITE;
 			calls[evs[i].alloc] += tape_kind_is_call(evs[i].kind);
@@ -427,12 +458,13 @@ static int first_pass(struct pass *p)
 			p->opts->progress(p->opts->progress_arg, "reading", a->nr_events);
 	}
 	heap_free(heap);
-	a->allocator = TAPE_NO_ALLOC;
-	for (unsigned i = 0; i < TAPE_NO_ALLOC; i++)
+	for (unsigned i = 0; i < TAPE_NO_ALLOC && !a->one_alloc; i++)
 		if (calls[i] && (a->allocator == TAPE_NO_ALLOC || calls[i] > calls[a->allocator]))
 			a->allocator = (uint8_t)i;
 	p->faults_need_write = write_faults != 0;
-	a->has_pages = a->nr_faults != 0;
+	a->has_pages = a->nr_faults != 0 && !a->one_alloc;
+	if (!err && !nr && a->one_alloc && a->allocator == TAPE_NO_ALLOC)
+		err = -ENOENT;
 	return err ? err : (int)nr;
 }
 
@@ -502,11 +534,13 @@ static int second_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			struct tape_event own;
+
 			prefetch(p->heap, p->pages, evs, i, nr);
 			if (!(evs[i].flags & TAPE_KEPT))
 				err = reach(p, evs[i].ns);
-			if (!err)
-				err = take_event(p, &evs[i]);
+			if (!err && counts(p, &evs[i], &own))
+				err = take_event(p, &own);
 		}
 		nr_events += (uint64_t)nr;
 		if (p->opts->progress)
