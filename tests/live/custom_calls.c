@@ -12,7 +12,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifdef __clang__
+#define APART static __attribute__((noinline))
+#else
 #define APART static __attribute__((noinline, noclone))
+#endif
 
 struct counts {
 	atomic_ulong births, born_nbytes, deaths;

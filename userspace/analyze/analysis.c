@@ -378,30 +378,6 @@ static int reach(struct pass *p, uint64_t ns)
 
 /* ---- passes ---- */
 
-/* By name: one that is described again after an exec has another number. */
-static bool is_asked(struct pass *p, uint8_t number)
-{
-	const struct tape_allocator *alloc;
-
-	if (p->is_asked[number])
-		return p->is_asked[number] == 1;
-	alloc = number == TAPE_NO_ALLOC ? NULL : tape_reader_allocator(p->reader, number);
-	p->is_asked[number] = alloc && !strcmp(alloc->name, p->opts->allocator) ? 1 : 2;
-	if (p->is_asked[number] == 1 && p->a->allocator == TAPE_NO_ALLOC)
-		p->a->allocator = number;
-	return p->is_asked[number] == 1;
-}
-
-/* The event as it counts, in *own: of one allocator alone as if there were no others. false: it is another's. */
-static bool counts(struct pass *p, const struct tape_event *ev, struct tape_event *own)
-{
-	*own = *ev;
-	if (!p->opts->allocator || (!tape_kind_is_call(ev->kind) && ev->kind != TAPE_GIVE_UP))
-		return true;
-	own->flags &= (uint8_t)~TAPE_SUB;
-	return is_asked(p, ev->alloc);
-}
-
 /* What the events behind this one will look at, of nr in the block. */
 static void prefetch(const struct heap *heap, const struct pages *pages, const struct tape_event *evs, long i, long nr)
 {
@@ -428,15 +404,14 @@ static int first_pass(struct pass *p)
 	long nr = 0;
 	int err = heap ? 0 : -ENOMEM;
 
-	a->allocator = TAPE_NO_ALLOC;
-	a->one_alloc = p->opts->allocator;
+	a->one_alloc = p->one.name;
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
 			struct tape_event own;
 
 			prefetch(heap, NULL, evs, i, nr);
-			if (counts(p, &evs[i], &own))
+			if (one_allocator_counts(&p->one, p->reader, &evs[i], &own))
 				err = heap_apply(heap, &own, NULL);
 			a->subs[evs[i].alloc] += evs[i].flags & TAPE_SUB && tape_kind_is_alloc(evs[i].kind) && !(evs[i].flags & TAPE_FAILED);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
@@ -458,6 +433,7 @@ static int first_pass(struct pass *p)
 			p->opts->progress(p->opts->progress_arg, "reading", a->nr_events);
 	}
 	heap_free(heap);
+	a->allocator = p->one.number;
 	for (unsigned i = 0; i < TAPE_NO_ALLOC && !a->one_alloc; i++)
 		if (calls[i] && (a->allocator == TAPE_NO_ALLOC || calls[i] > calls[a->allocator]))
 			a->allocator = (uint8_t)i;
@@ -539,7 +515,7 @@ static int second_pass(struct pass *p)
 			prefetch(p->heap, p->pages, evs, i, nr);
 			if (!(evs[i].flags & TAPE_KEPT))
 				err = reach(p, evs[i].ns);
-			if (!err && counts(p, &evs[i], &own))
+			if (!err && one_allocator_counts(&p->one, p->reader, &evs[i], &own))
 				err = take_event(p, &own);
 		}
 		nr_events += (uint64_t)nr;
@@ -584,7 +560,7 @@ static void finish(struct pass *p)
 
 int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struct analysis *a)
 {
-	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX };
+	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX, .one = ONE_ALLOCATOR(opts->allocator) };
 	int err;
 
 	*a = (struct analysis){ .rss_anon = UINT64_MAX, .thinned_ns = UINT64_MAX };
