@@ -130,7 +130,7 @@ uint32_t custom_found(const struct custom *c)
 /* Room for one more in a list; NULL: no memory. */
 static void *grown(void *list, uint32_t nr, uint32_t *room, size_t nbytes)
 {
-	uint32_t more = *room ? 2 * *room : 64;
+	uint32_t more = *room ? 2 * *room : 8;
 	void *bigger;
 
 	if (nr < *room)
@@ -598,8 +598,10 @@ static int give(struct runtime *rt, struct thread *t, const struct ht_ev_capture
 	ev.ns = f->ts;
 	ev.addr = addr;
 	ev.size = f->size;
-	ev.arg = 0;
-	ev.align = f->align;
+	if (f->align) {
+		ev.kind = ev.kind == TAPE_MALLOC ? TAPE_ALIGNED_ALLOC : ev.kind;
+		ev.align = f->align;
+	}
 	ev.stack = f->stack;
 	if (addr && heap_table_find(&c->live, addr, &o) && ev.old != addr)
 		err = end_given_up(rt, e, addr);
@@ -669,10 +671,10 @@ static int take_realloc_end(struct runtime *rt, struct thread *t, const struct h
 	return err < 0 ? err : 0;
 }
 
-static bool in_group_free(const struct thread *t)
+static bool in_group_free(const struct thread *t, uint64_t sp)
 {
 	for (unsigned i = 0; i < t->nr_frames; i++)
-		if (t->frames[i].f->kind >= CUSTOM_CLEAR_GROUP)
+		if (t->frames[i].f->kind >= CUSTOM_CLEAR_GROUP && t->frames[i].sp > sp)
 			return true;
 	return false;
 }
@@ -689,7 +691,7 @@ static int take_free(struct runtime *rt, struct thread *t, const struct ht_ev_ca
 		if (index_map_find(&c->alias_of, addr) == 1)
 			return index_map_set(&c->alias_of, addr, 0) ? -ENOMEM : put_nested(rt, e);
 		/* The same block by a call inside of the one that was told, or one that has ended with its group. */
-		if ((t->freed == addr && (f->sp < t->freed_sp || (f->sp == t->freed_sp && f->f != t->freed_by))) || in_group_free(t))
+		if ((t->freed == addr && (f->sp < t->freed_sp || (f->sp == t->freed_sp && f->f != t->freed_by))) || in_group_free(t, f->sp))
 			return put_nested(rt, e);
 	}
 	t->freed = addr;
