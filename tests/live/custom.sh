@@ -18,6 +18,15 @@ refused() {
 	fi
 }
 
+# start_calls ARGS...: custom_calls, begun and waiting for release_target.
+start_calls() {
+	start_target "$LIVE/custom_calls" "$@" wait
+	for _ in $(seq 100); do
+		grep -q custom_calls "/proc/$TARGET/maps" 2>/dev/null && grep -q 'libc\.so' "/proc/$TARGET/maps" && return
+		sleep 0.1
+	done
+}
+
 # Wrong descriptions need no rights.
 refused "custom: a description without a size" 2 "at 9: alloc needs size" --alloc-fn 'zmalloc()->ret' -- true
 refused "custom: an argument that is in no register" 2 "at 14: only arg1 to arg6" --alloc-fn 'zmalloc(size=arg9)' -- true
@@ -49,8 +58,7 @@ check "$name: the plain report names the option" grep -q "sub-allocations of poo
 check "$name: one that is not on the tape" grep -q "no call of an allocator that is called nobody" "$TMP/err"
 
 name="custom: every call once, attached, by perf events"
-start_target "$LIVE/custom_calls" 4 1000 wait
-sleep 0.2
+start_calls 4 1000
 start_recorder -q -f -o "$TMP/b.tape" --backend perf --profile "$PROFILE" -p "$TARGET"
 release_target
 wait "$TARGET" "$RECORDER" 2>/dev/null
@@ -62,7 +70,7 @@ name="custom: behind an exec, described on the command line"
 check "$name" "$ROOT/tests/live/custom.py" "$HEAPTAPE" "$TMP/c.tape" "$TMP/c.counts" z
 
 name="custom: functions that are not there"
-start_target "$LIVE/custom_calls" 1 10 wait
+start_calls 1 10
 refused "$name: all of them" 1 "none of its functions (nozalloc)" -p "$TARGET" --alloc-fn 'nozalloc(size=arg1)'
 timeout 60 "$HEAPTAPE" record -f -o "$TMP/refused.tape" -d 0.2s -p "$TARGET" --alloc-fn 'zmalloc(size=arg1)' --free-fn 'nozfree(ptr=arg1)' >/dev/null 2>"$TMP/err"
 check "$name: one of them is told" grep -q "custom: nozfree: not found by name" "$TMP/err"
