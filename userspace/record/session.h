@@ -72,7 +72,7 @@ struct session_result {
 	enum session_end end;
 	int child_status; /* as of waitpid; only if a command was started and has ended */
 	struct rusage child_usage; /* likewise, as of wait4 */
-	struct session_allocator allocators[HT_OBJECTS_MAX];
+	struct session_allocator allocators[2 * HT_OBJECTS_MAX]; /* found, and described */
 	unsigned nr_allocators;
 	uint64_t duration_ns, tape_nbytes, other_lost;
 	uint64_t traps[HT_TRAP_NR];

@@ -120,8 +120,8 @@ static void report(struct session *s, const char *name, const struct object *obj
 	struct session_allocator *r = &s->res->allocators[s->res->nr_allocators];
 
 	message_info("found %s, as described, in %s: %u probes", name, object_path(obj), nr_probes);
-	if (s->res->nr_allocators == HT_OBJECTS_MAX)
-		return;
+	if (s->res->nr_allocators >= HT_OBJECTS_MAX)
+		return; /* what is left are the others' places */
 	snprintf(r->name, sizeof(r->name), "%s", name);
 	snprintf(r->path, sizeof(r->path), "%s", object_path(obj));
 	snprintf(r->build_id, sizeof(r->build_id), "%s", object_build_id(obj));
@@ -174,7 +174,7 @@ static int place_in(struct session *s, struct described *d, const struct custom_
 		if (err == -ENXIO || !process_is_alive(&s->process))
 			return err == -ENXIO ? 1 : -ESRCH;
 		return session_fail(s, err, "probes of %s in %s could not be put in place: %s", spec->name, object_path(obj),
-				    err == -KERNEL_ENOTSUPP ? "the kernel takes none on the first instruction of one of its functions " :
+				    err == -KERNEL_ENOTSUPP ? "the kernel takes none on the first instruction of one of its functions" :
 							      strerror(-err));
 	}
 	x->nr_probes += part->rt->nr_probes;
