@@ -19,6 +19,19 @@ struct {
 /* How often captures that make no record were reached. */
 __u64 tallies[HT_TALLIES_MAX];
 
+/* What a call's entry keeps for its return, told by thread, stack and which function it is. */
+struct capture_call {
+	u64 sp;
+	u32 tid, nr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct capture_call);
+	__type(value, u64);
+} captures_kept SEC(".maps");
+
 struct capture_hit {
 	u64 r[18];
 	u64 words[HT_CAPTURE_WORDS];
@@ -31,11 +44,32 @@ static __always_inline u64 load_base(const struct capture_hit *hit, u8 base)
 	return base ? hit->r[(base - HT_BASE_REG) & 15] : 0;
 }
 
+static __always_inline void capture_keep(const struct capture_hit *hit, u32 nr, u64 word)
+{
+	struct capture_call call = { .sp = hit->r[4], .tid = (u32)bpf_get_current_pid_tgid(), .nr = nr };
+
+	bpf_map_update_elem(&captures_kept, &call, &word, BPF_ANY);
+}
+
+/* Behind a return the stack pointer is past the return address. */
+static __always_inline u64 kept_word(const struct capture_hit *hit, u32 nr)
+{
+	struct capture_call call = { .sp = hit->r[4] - 8, .tid = (u32)bpf_get_current_pid_tgid(), .nr = nr };
+	u64 *kept = bpf_map_lookup_elem(&captures_kept, &call), word = 0;
+
+	if (!kept)
+		return 0;
+	bpf_probe_read_user(&word, 8, (void *)*kept);
+	bpf_map_delete_elem(&captures_kept, &call);
+	return word;
+}
+
 static __always_inline u64 load_value(const struct capture_hit *hit, const struct ht_load *l)
 {
 	u64 v = load_base(hit, l->base), word = 0;
 
 	switch (l->op) {
+	case HT_LOAD_KEPT: return kept_word(hit, (u32)l->add);
 	case HT_LOAD_TALLY: return tallies[l->add & (HT_TALLIES_MAX - 1)];
 	case HT_LOAD_GHC_DESCR: v = (v & ~0xfffffULL) | ((v & 0xff000) >> 6); break;
 	}
@@ -215,6 +249,8 @@ static __always_inline void capture_serve(struct pt_regs *ctx, u32 nr, const str
 			__sync_fetch_and_add(&tallies[c->tally & (HT_TALLIES_MAX - 1)], 1);
 		return;
 	}
+	if (c->keep)
+		capture_keep(&hit, nr, hit.words[(c->keep - 1) & (HT_CAPTURE_WORDS - 1)]);
 	stack = capture_stack(&hit, c->stack);
 	if (c->bits_at)
 		capture_emit_bits((u16)nr, &hit, stack, hit.words[(c->bits_at - 1) & (HT_CAPTURE_WORDS - 1)],

@@ -104,7 +104,8 @@ struct ht_object {
 /* ---- captures: what a probe in a language's runtime takes down, told in data; user space knows what it means ---- */
 
 enum {
-	HT_CAPTURES_MAX = 64,
+	HT_CAPTURES_MAX = 256,
+	HT_CAPTURES_LANGUAGE = 64, /* of these the first are a language's; the others allocators' that the user has described */
 	HT_CAPTURE_WORDS = 8,
 	HT_CAPTURE_BITS = 1024, /* of a bitmap, at most */
 	HT_TALLIES_MAX = 8,
@@ -118,6 +119,7 @@ enum ht_load_op {
 	HT_LOAD_SUM,       /* base + add */
 	HT_LOAD_GHC_DESCR, /* the descriptor of the 4 KiB block that base points into: it stands at its megabyte's begin */
 	HT_LOAD_TALLY,     /* tally number `add` */
+	HT_LOAD_KEPT,      /* of a return: the 8 bytes at the address that capture `add`, its entry, has kept; 0 if it has none */
 };
 
 struct ht_load {
@@ -140,7 +142,8 @@ struct ht_capture {
 	__u8 bits_at, bits_nr; /* words that hold a bitmap's address and its number of bits, plus 1; 0: none */
 	__u8 tally;    /* makes no record, but raises tally number tally - 1; 0: a record */
 	__u8 trap;     /* enum ht_trap */
-	__u8 pad[2];
+	__u8 keep;     /* word, plus 1, that the same call's return asks for; 0: none */
+	__u8 pad;
 	__u32 tally_mask; /* and the tally behind that, too, if word if_word has one of these bits */
 };
 

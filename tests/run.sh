@@ -14,6 +14,7 @@
 #   baseline    what lived before a recording, against a recorder that was there from the start
 #   ring        a ring of a live process: size, what copies it, full disks, killed recorders (RING_KILLS); cut and strip
 #   limits      rights, bad input, bystanders
+#   custom      allocators that are described: every call of a program that counts its own; Python's, Apache's
 #   ways        wherever the process lives: containers, other libcs, overlays, replaced and deleted files, static programs
 #   moving      targets that do not hold still: 10,000 threads, exec, death and leaving namespaces, two recorders, a debugger
 #   follow      children of the target: each on a tape of its own, held at birth, and let go whatever becomes of recorders (FOLLOW_KILLS)
@@ -47,7 +48,7 @@ export ROOT BUILD RESULTS
 "$ROOT/tests/setup.sh" test || exit 1
 
 # Seconds each word may take in the ci form; more is told, and fails the word.
-declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=150 [ways]=90 [moving]=90 [follow]=180 [kernels]=600 [replay]=240 [bisect]=300 [slurm]=120
+declare -A budget=([warnings]=240 [unit]=90 [sanitizers]=240 [fuzz]=240 [fuzz-long]=2400 [truth]=420 [survive]=300 [baseline]=120 [ring]=210 [limits]=150 [custom]=60 [ways]=90 [moving]=90 [follow]=180 [kernels]=600 [replay]=240 [bisect]=300 [slurm]=120
 	[fidelity]=180 [report]=90 [html]=90 [rerun]=60 [cases]=240 [cases-large]=400 [golden]=60 [docs]=30 [export]=60 [bench]=600 [bench-capture]=900 [stacks]=300 [bench-stacks]=900 [bench-baseline]=600 [bench-runtime]=300 [bench-tape]=900 [bench-html]=300)
 full= fidelity= kernels= follow=
 
@@ -139,6 +140,7 @@ word_stacks() { bash "$ROOT/tests/live/stacks.sh"; }
 word_survive() { bash "$ROOT/tests/live/survive.sh"; }
 word_baseline() { bash "$ROOT/tests/live/baseline.sh"; }
 word_ring() { bash "$ROOT/tests/live/ring.sh" && bash "$ROOT/tests/live/ring_triggers.sh"; }
+word_custom() { bash "$ROOT/tests/live/custom.sh"; }
 word_limits() { bash "$ROOT/tests/live/limits.sh"; }
 word_ways() { bash "$ROOT/tests/live/ways.sh"; }
 word_follow() { bash "$ROOT/tests/live/follow.sh" $follow; }
@@ -176,11 +178,11 @@ done
 case ${words[0]} in
 ci)
 	fidelity=short kernels=6.1 follow=short
-	words=(unit golden truth stacks survive baseline ring limits ways follow kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz) ;;
+	words=(unit golden truth stacks survive baseline ring limits custom ways follow kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz) ;;
 all)
 	full=1
 	export HEAPTAPE_TEST_FULL=1 TRUTH_ROUNDS=200000 TRUTH_REDIS_REQUESTS=400000 TRUTH_REDIS_EVENTS=20000000 SURVIVE_KILLS=100 RING_KILLS=200 BASELINE_BLOCKS=10000000 FUZZ_SECONDS=600 FOLLOW_KILLS=40 SHRINK_EVENTS=1000000
-	words=(unit golden truth stacks survive baseline ring limits ways moving follow kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz)
+	words=(unit golden truth stacks survive baseline ring limits custom ways moving follow kernels replay slurm bisect fidelity report html rerun cases export docs warnings sanitizers fuzz)
 	;;
 esac
 # A test script that ends early must not pass for one that found nothing wrong.

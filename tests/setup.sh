@@ -31,6 +31,8 @@ command -v npm >/dev/null || tests+=(npm)
 tests+=(musl-tools)
 # tcmalloc's other build.
 tests+=(libgoogle-perftools4)
+# Pools, for allocators that are described.
+tests+=(libapr1-dev)
 # Programs with a runtime of their own.
 languages=(ghc golang-go golang-1.23-go)
 tests+=("${languages[@]}")

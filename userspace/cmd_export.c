@@ -24,6 +24,7 @@ struct export {
 	enum metric metric;
 	enum course_table table;
 	uint64_t nr_points; /* 0: the format's own */
+	const char *allocator; /* whose objects alone; NULL: all that are no sub-allocations */
 	bool has_metric, has_table;
 	bool salvage, overwrite;
 	struct find_options find;
@@ -54,20 +55,29 @@ static void show_analysis(void *arg, const char *what, uint64_t nr_events)
 	message_progress_events(x->path, what, nr_events, tape_reader_events_told(x->tape));
 }
 
+static int say_read_failed(const struct export *x, int err, uint64_t nr_events)
+{
+	if (err == -ENOENT && x->allocator)
+		message_error("%s: no call of an allocator that is called %s is on it; heaptape info %s lists those that there are", x->path,
+			      x->allocator, x->path);
+	else
+		tape_print_error(x->path, x->tape, nr_events);
+	return EXIT_FAILED;
+}
+
 /* The tape, analysed and named. */
 static int read_course(struct export *x)
 {
-	struct analysis_opts opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .progress = show_analysis, .progress_arg = x };
+	struct analysis_opts opts = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX, .progress = show_analysis, .progress_arg = x,
+				     .allocator = x->allocator };
 	struct find find = find_options_for(&x->find, x->tape);
 	int err;
 
 	opts.nr_points = x->nr_points ? (unsigned)x->nr_points : x->course->nr_points;
 	err = analysis_read(x->tape, &opts, &x->analysis);
 	message_progress(NULL);
-	if (err) {
-		tape_print_error(x->path, x->tape, x->analysis.nr_events);
-		return EXIT_FAILED;
-	}
+	if (err)
+		return say_read_failed(x, err, x->analysis.nr_events);
 	x->naming = naming_new(x->tape, &find);
 	if (!x->naming)
 		return say_no_memory(x);
@@ -79,13 +89,11 @@ static int read_course(struct export *x)
 static int read_stacks(struct export *x)
 {
 	struct find find = find_options_for(&x->find, x->tape);
-	int err = by_stack_read(x->tape, &x->stacks, show_progress, x);
+	int err = by_stack_read(x->tape, &x->stacks, x->allocator, show_progress, x);
 
 	message_progress(NULL);
-	if (err) {
-		tape_print_error(x->path, x->tape, x->stacks.nr_events);
-		return EXIT_FAILED;
-	}
+	if (err)
+		return say_read_failed(x, err, x->stacks.nr_events);
 	x->naming = naming_new(x->tape, &find);
 	if (!x->naming || stack_profile_make(&x->profile, x->tape, &x->stacks, x->naming))
 		return say_no_memory(x);
@@ -240,6 +248,7 @@ static int take_option(struct export *x, const struct command *cmd, int option, 
 	case 'p': return take_points(x, cmd, value);
 	case 'D':
 	case 'N': return find_options_take(&x->find, cmd, option, value);
+	case 'a': x->allocator = value; break;
 	case 'o': x->out_path = value; break;
 	case 'f': x->overwrite = true; break;
 	case 's': x->salvage = true; break;
@@ -296,6 +305,7 @@ const struct command cmd_export = {
 		{ "table", 't', "NAME", "csv: time (the default), stacks, sizes, threads, pairs (who frees whose objects) or runtime (what\n"
 				  "a language's runtime held at each collection)" },
 		{ "points", 'p', "N", "moments of the time line (default: 200 in csv, 2,000 in perfetto)" },
+		{ "allocator", 'a', "NAME", "the objects of this allocator alone, also those that lie inside another's objects" },
 		{ "output", 'o', "FILE", "write there instead of to standard output" },
 		{ "force", 'f', NULL, "overwrite the output file" },
 		FIND_OPTION_ROWS,

@@ -54,6 +54,14 @@ static const struct command_option options[] = {
 					 "where the program is of a known kind; ghc: Haskell, go: Go)" },
 	{ "levels", 0, "LIST", "of a runtime: os (its own counts only, cheap), pages (what it holds its objects in), objects; separated by\n"
 			       "commas (default os,pages,objects)" },
+	{ "alloc-fn", 0, "SPEC", "the program has an allocator of its own: 'zmalloc(size=arg1)->ret' is a function of it that allocates. A value is\n"
+				 "arg1 to arg6 (arg2:32: an int; *arg1: what it points to), a size also a product (arg1*arg2, arg2*8, 64);\n"
+				 "align= and group= (the pool that it belongs to) may stand there too; ->*arg1: the result is stored there" },
+	{ "realloc-fn", 0, "SPEC", "one that resizes: 'zrealloc(old=arg1,size=arg2)->ret'" },
+	{ "free-fn", 0, "SPEC", "one that frees: 'zfree(ptr=arg1)'. All three may be given several times" },
+	{ "alloc-name", 0, "NAME", "what that allocator is called on the tape (default custom)" },
+	{ "profile", 0, "FILE", "allocators described in a file, pools and their ends among them (README, examples/profiles); may be\n"
+				"given several times" },
 	{ "json", 0, NULL, "print the result as JSON on stdout" },
 	{ "follow-fork", 0, NULL, "record child processes too, from their first call on: FILE is a folder with a tape for each process, which\n"
 				  "begins with all that lived in its parent. A child is stopped (SIGSTOP) at its birth, and where it\n"
@@ -66,15 +74,18 @@ static const struct command_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_RUNTIME, OPT_LEVELS, OPT_JSON, OPT_FOLLOW_FORK, OPT_FOLLOW_MAX };
+enum { OPT_BACKEND = 256 + 4, OPT_PLANS, OPT_STACKS, OPT_FREE_STACKS, OPT_MAX_FRAMES, OPT_MAPPINGS, OPT_FAULTS, OPT_BUFFER, OPT_NO_CMDLINE, OPT_RING, OPT_TRIGGER_RSS, OPT_KEYFRAME, OPT_BASELINE, OPT_TIME_RESOLUTION, OPT_USER, OPT_READY_FD, OPT_MAX_COST, OPT_LIVE, OPT_RUNTIME, OPT_LEVELS, OPT_ALLOC_FN, OPT_REALLOC_FN, OPT_FREE_FN, OPT_ALLOC_NAME, OPT_PROFILE, OPT_JSON, OPT_FOLLOW_FORK, OPT_FOLLOW_MAX };
 
 #define FAMILY_SHOWN 20 /* processes that the last lines name */
 #define KEYFRAME_PERIOD_NS 600000000000ull /* what cut must read at most, and what a damaged block can cost at most */
 
 struct record_args {
 	struct session_opts session;
+	const char *alloc_name; /* of what --alloc-fn and its kin describe */
 	bool json, follow;
 };
+
+#define COMMAND_LINE_ALLOCATOR "" /* what it is called until all options are read */
 
 static int parse_on_off(const struct command *cmd, const char *name, const char *value, bool *on_ret)
 {
@@ -194,6 +205,64 @@ static int parse_levels(const struct command *cmd, const char *value, unsigned *
 	return 0;
 }
 
+static int parse_function(const struct command *cmd, const char *option, enum custom_kind kind, const char *value, struct custom_specs *specs)
+{
+	struct custom_function f;
+	struct custom_error error;
+
+	if (!custom_function_parse(value, kind, &f, &error) && !custom_specs_add(specs, COMMAND_LINE_ALLOCATOR, &f, &error))
+		return 0;
+	return command_usage_error(cmd, "--%s '%s': at %u: %s", option, value, error.column, error.what);
+}
+
+static int parse_profile(const struct command *cmd, const char *path, struct custom_specs *specs)
+{
+	static char text[CUSTOM_FILE_MAX + 1];
+	struct custom_error error;
+	FILE *in = fopen(path, "re");
+	size_t nbytes;
+
+	if (!in)
+		return command_usage_error(cmd, "--profile %s: %s", path, strerror(errno));
+	nbytes = fread(text, 1, sizeof(text), in);
+	if (ferror(in) || nbytes == sizeof(text) || memchr(text, 0, nbytes)) {
+		fclose(in);
+		return command_usage_error(cmd, "--profile %s: no profile: a text of at most %d KiB is one", path, CUSTOM_FILE_MAX >> 10);
+	}
+	fclose(in);
+	text[nbytes] = 0;
+	if (custom_profile_parse(text, specs, &error))
+		return command_usage_error(cmd, "--profile %s:%u:%u: %s", path, error.line, error.column, error.what);
+	return 0;
+}
+
+/* What was described on the command line gets its name; each allocator has one of its own. */
+static int name_customs(const struct command *cmd, struct record_args *args)
+{
+	struct custom_specs *specs = &args->session.customs;
+	const char *name = args->alloc_name ? args->alloc_name : "custom";
+	bool used = false;
+
+	if (!custom_name_is_good(name))
+		return command_usage_error(cmd, "--alloc-name is made of letters, digits and . _ - +, not '%s'", name);
+	for (unsigned i = 0; i < specs->nr; i++)
+		if (!*specs->list[i].name) {
+			used = true;
+			snprintf(specs->list[i].name, sizeof(specs->list[i].name), "%s", name);
+		}
+	if (args->alloc_name && !used)
+		return command_usage_error(cmd, "--alloc-name names what --alloc-fn, --realloc-fn and --free-fn describe: none is given");
+	for (unsigned i = 0; i < specs->nr; i++) {
+		if (runtime_find(NULL, specs->list[i].name))
+			return command_usage_error(cmd, "%s is a runtime's name; an allocator that is described has another", specs->list[i].name);
+		for (unsigned k = 0; k < i; k++)
+			if (!strcmp(specs->list[i].name, specs->list[k].name))
+				return command_usage_error(cmd, "two allocators are called %s; --alloc-name names the one of the command line",
+							   specs->list[i].name);
+	}
+	return 0;
+}
+
 static int parse_resolution(const struct command *cmd, const char *value, uint64_t *unit_ret)
 {
 	if (strcmp(value, "us") != 0 && strcmp(value, "ns") != 0)
@@ -262,6 +331,11 @@ static int take_option(const struct command *cmd, int option, const char *value,
 	case OPT_LIVE: so->live = true; break;
 	case OPT_RUNTIME: err = parse_runtime(cmd, value, &so->runtime); break;
 	case OPT_LEVELS: err = parse_levels(cmd, value, &so->levels); break;
+	case OPT_ALLOC_FN: err = parse_function(cmd, "alloc-fn", CUSTOM_ALLOC, value, &so->customs); break;
+	case OPT_REALLOC_FN: err = parse_function(cmd, "realloc-fn", CUSTOM_REALLOC, value, &so->customs); break;
+	case OPT_FREE_FN: err = parse_function(cmd, "free-fn", CUSTOM_FREE, value, &so->customs); break;
+	case OPT_ALLOC_NAME: args->alloc_name = value; break;
+	case OPT_PROFILE: err = parse_profile(cmd, value, &so->customs); break;
 	case OPT_JSON: args->json = true; break;
 	case OPT_FOLLOW_FORK: args->follow = true; break;
 	case OPT_FOLLOW_MAX:
@@ -477,13 +551,15 @@ static void print_summary(const struct session_opts *so, const struct session_re
 
 static int run(const struct command *cmd, int argc, char **argv)
 {
-	struct record_args ra = { .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
-					       .stacks = HT_STACKS_EH, .levels = RUNTIME_OS | RUNTIME_PAGES | RUNTIME_OBJECTS,
-					       .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
+	static struct record_args ra; /* large */
 	struct command_args args = { 0 };
 	static struct session_result res; /* large */
 	const char *why;
 	int option, err;
+
+	ra = (struct record_args){ .session = { .tape_path = "heaptape-%p.tape", .mappings = true, .faults = true, .cmdline = true,
+					       .stacks = HT_STACKS_EH, .levels = RUNTIME_OS | RUNTIME_PAGES | RUNTIME_OBJECTS,
+					       .ring = { .period_ns = KEYFRAME_PERIOD_NS }, .ready_fd = -1 } };
 
 	while ((option = command_next_option(cmd, &args, argc, argv)) >= 0) {
 		err = take_option(cmd, option, args.value, &ra);
@@ -500,6 +576,9 @@ static int run(const struct command *cmd, int argc, char **argv)
 		return command_usage_error(cmd, "--trigger-rss copies a ring: give --ring SIZE too");
 	if (ra.session.pid && ra.session.user)
 		return command_usage_error(cmd, "--user is for a command, not for a process that runs already");
+	err = name_customs(cmd, &ra);
+	if (err)
+		return err;
 	if (ra.session.pid == getpid())
 		return command_usage_error(cmd, "a recorder cannot record itself");
 	if (ra.session.live && !live_view_possible(&why))

@@ -164,6 +164,9 @@ static int analyse(struct report_args *x, FILE *out)
 	message_progress(NULL);
 	if (err == -ENOMEM)
 		message_error("%s: out of memory", x->path);
+	else if (err == -ENOENT && x->opts.allocator)
+		message_error("%s: no call of an allocator that is called %s is on it; heaptape info %s lists those that there are", x->path,
+			      x->opts.allocator, x->path);
 	else if (err)
 		tape_print_error(x->path, x->tape, a.nr_events);
 	else
@@ -303,6 +306,7 @@ static int take_option(struct report_args *x, const struct command *cmd, int opt
 	case 'j': x->json = true; return 0;
 	case 'o': return take_out(x, cmd, value);
 	case 'f': x->overwrite = true; return 0;
+	case 'a': x->opts.allocator = value; return 0;
 	case 'R': x->replay_path = value; return 0;
 	case 's': x->salvage = true; return 0;
 	default: return find_options_take(&x->find, cmd, option, value);
@@ -373,6 +377,8 @@ const struct command cmd_report = {
 		{ "to", 'T', "TIME", "leave out what was called behind" },
 		{ "by", 'b', "stack|size|thread|module|region", "one table instead: call stacks, requested sizes, threads and who frees whose\n"
 							  "objects, the files that called the allocator, or objects that die together" },
+		{ "allocator", 'a', "NAME", "the objects of this allocator alone (info lists them), also those that lie inside another's objects\n"
+					  "and are in no sum otherwise; what is resident is not told then" },
 		{ "out", 'o', "FILE", "write to FILE: a page if its name ends in .html, JSON if it ends in .json" },
 		{ "force", 'f', NULL, "overwrite FILE" },
 		{ "replay", 'R', "FILE.json", "what replay -o FILE.json wrote of this tape, to be shown with it" },

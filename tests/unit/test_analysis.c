@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "analyze/analysis.h"
+#include <errno.h>
+
 #include "check.h"
 #include "xorshift.h"
 
@@ -376,6 +378,48 @@ static void test_wide_heap(const char *path)
 	tape_reader_close(r);
 }
 
+/* One allocator's objects alone: those inside another's blocks are objects then, and nothing else is. */
+static void test_one_allocator(const char *path)
+{
+	const struct tape_writer_opts opts = { .overwrite = true, .time_unit_ns = 1 };
+	struct analysis_opts want = { .to_ns = UINT64_MAX, .at_ns = UINT64_MAX };
+	uint8_t outer, inner;
+	struct tape_writer *w;
+	struct tape_reader *r;
+	struct analysis a;
+
+	CHECK_EQ(tape_writer_open(path, &opts, &w), 0);
+	CHECK_EQ(tape_writer_allocator(w, &(struct tape_allocator){ "glibc", "/libc", "" }, &outer), 0);
+	CHECK_EQ(tape_writer_allocator(w, &(struct tape_allocator){ "pools", "/app", "" }, &inner), 0);
+	for (uint64_t i = 0; i < 10; i++) {
+		struct tape_event chunk = { .kind = TAPE_MALLOC, .ns = 4 * i, .tid = 1, .addr = HEAP + i * 8192, .size = 4096, .alloc = outer };
+		struct tape_event first = { .kind = TAPE_MALLOC, .ns = 4 * i + 1, .tid = 1, .addr = chunk.addr, .size = 100, .alloc = inner, .flags = TAPE_SUB };
+		struct tape_event end = { .kind = TAPE_FREE, .ns = 4 * i + 2, .tid = 1, .addr = first.addr, .alloc = inner, .flags = TAPE_SUB | TAPE_COLLECTED };
+
+		CHECK_EQ(tape_writer_add(w, &chunk), 0);
+		CHECK_EQ(tape_writer_add(w, &first), 0);
+		CHECK_EQ(i & 1 ? tape_writer_add(w, &end) : 0, 0);
+	}
+	CHECK_EQ(tape_writer_close(w), 0);
+	for (int which = 0; which < 4; which++) {
+		static const struct {
+			const char *name;
+			uint64_t births, live, live_nbytes;
+		} all[] = { { NULL, 10, 10, 40960 }, { "glibc", 10, 10, 40960 }, { "pools", 10, 5, 500 }, { "nobody", 0, 0, 0 } };
+
+		want.allocator = all[which].name;
+		CHECK_EQ(tape_reader_open(path, NULL, &r), 0);
+		CHECK_EQ(analysis_read(r, &want, &a), which == 3 ? -ENOENT : 0);
+		CHECK_EQ(a.births, all[which].births);
+		CHECK_EQ(a.live, all[which].live);
+		CHECK_EQ(a.live_nbytes, all[which].live_nbytes);
+		CHECK_EQ(a.subs[inner], 10);
+		CHECK_EQ(a.subs[outer], 0);
+		analysis_free(&a);
+		tape_reader_close(r);
+	}
+}
+
 static void check_tape(const char *path, const struct analysis_opts *opts)
 {
 	struct tape_reader *r;
@@ -427,6 +471,7 @@ int main(void)
 		check_tape(path, &opts);
 	}
 	test_wide_heap(path);
+	test_one_allocator(path);
 	unlink(path);
 	test_edges();
 	return check_done();

@@ -1282,10 +1282,147 @@ static void test_blocks_of_before(void)
 	free(text);
 }
 
+/* ---- allocators that the user has described: calls made of captures ---- */
+
+/* A call that began `ago` ns before it ends; whether it was told at another level. */
+static int put_call(struct rig *r, uint32_t tid, uint64_t ago, struct tape_event ev)
+{
+	struct ht_ev_head at = head(r, HT_EV_CAPTURE, tid, 0, 0);
+
+	ev.stack = TAPE_NO_STACK;
+	return ledger_put_call(r->ledger, r->cpu, &at, &ev, at.ts - ago);
+}
+
+static int born(struct rig *r, uint32_t tid, uint64_t ago, uint8_t alloc, uint64_t addr, uint64_t size)
+{
+	return put_call(r, tid, ago, (struct tape_event){ .kind = TAPE_MALLOC, .alloc = alloc, .addr = addr, .size = size });
+}
+
+static int ended(struct rig *r, uint32_t tid, uint8_t alloc, uint64_t addr)
+{
+	return put_call(r, tid, 0, (struct tape_event){ .kind = TAPE_FREE, .alloc = alloc, .addr = addr });
+}
+
+static int moved(struct rig *r, uint32_t tid, uint64_t ago, uint8_t alloc, uint64_t old, uint64_t addr, uint64_t size)
+{
+	return put_call(r, tid, ago, (struct tape_event){ .kind = TAPE_REALLOC, .alloc = alloc, .old = old, .addr = addr, .size = size });
+}
+
+/* A header in front: each block is another's, with an object inside. */
+static void test_described_with_a_header(void)
+{
+	struct rig r = rig_open(false);
+
+	got(&r, 1, SITE(0, MALLOC), 0x1000, 116);
+	CHECK_EQ(born(&r, 1, 15, 1, 0x1010, 100), 0);
+	given_up(&r, 1, SITE(0, REALLOC), 0x1000, 216);
+	resized(&r, 1, SITE(0, REALLOC), 0x1000, 0x3000, 216);
+	CHECK_EQ(moved(&r, 1, 25, 1, 0x1010, 0x3010, 200), 0);
+	CHECK_EQ(ended(&r, 2, 1, 0x3010), 0);
+	freed(&r, 2, SITE(0, FREE), 0x3000);
+	CHECK_EQ(born(&r, 1, 0, 1, 0, 1ull << 40), 0);
+	rig_expect(&r, "1 malloc 1000+116 a0\n"
+		       "1 malloc 1010+100 sub a1\n"
+		       "1 realloc 3000+216 old=1000 a0\n"
+		       "1 realloc 3010+200 old=1010 sub a1\n"
+		       "2 free 3010+0 sub a1\n"
+		       "2 free 3000+0 a0\n"
+		       "1 malloc 0+1099511627776 failed a1\n");
+}
+
+/* The block that an inner call has given is handed on: counted, and no event. */
+static void test_described_wrapper(void)
+{
+	struct rig r = rig_open(false);
+	struct ledger_totals totals;
+	char *text;
+
+	got(&r, 1, SITE(0, MALLOC), 0x1000, 100);
+	CHECK_EQ(born(&r, 1, 15, 1, 0x1000, 100), 1);
+	CHECK_EQ(ended(&r, 1, 1, 0x1000), 1);
+	freed(&r, 1, SITE(0, FREE), 0x1000);
+	/* Rounded up. */
+	got(&r, 1, SITE(0, MALLOC), 0x2000, 128);
+	CHECK_EQ(born(&r, 1, 15, 1, 0x2000, 65), 1);
+	/* Another thread's: no inner call. */
+	got(&r, 2, SITE(0, MALLOC), 0x3000, 64);
+	CHECK_EQ(born(&r, 1, 15, 1, 0x3000, 64), 0);
+	/* Before this call began: out of a cache. */
+	got(&r, 1, SITE(0, MALLOC), 0x4000, 64);
+	CHECK_EQ(born(&r, 1, 5, 1, 0x4000, 64), 0);
+	CHECK_EQ(ended(&r, 1, 1, 0x4000), 0);
+	ledger_end(r.ledger, r.now);
+	text = rig_close(&r, &totals);
+	CHECK_STR(text, "1 malloc 1000+100 a0\n"
+			"1 free 1000+0 a0\n"
+			"1 malloc 2000+128 a0\n"
+			"2 malloc 3000+64 a0\n"
+			"1 malloc 3000+64 sub a1\n"
+			"1 malloc 4000+64 a0\n"
+			"1 malloc 4000+64 sub a1\n"
+			"1 free 4000+0 sub a1\n"
+			"0 counter 0+3\n"
+			"0 mark arg=1\n");
+	CHECK_EQ(totals.sub, 3);
+	free(text);
+}
+
+/* A chunk whose first object begins where it does is no wrapper's block; freed whole, its places are another's. */
+static void test_described_pool(void)
+{
+	struct rig r = rig_open(false);
+
+	got(&r, 1, SITE(0, MALLOC), 0x10000, 16384);
+	CHECK_EQ(born(&r, 1, 15, 1, 0x10000, 100), 0);
+	CHECK_EQ(born(&r, 1, 5, 1, 0x10080, 100), 0);
+	CHECK_EQ(ended(&r, 1, 1, 0x10080), 0);
+	freed(&r, 1, SITE(0, FREE), 0x10000);
+	/* 10000 was left behind. Now a block of the other level stands there, and a wrapper's free names it. */
+	got(&r, 1, SITE(0, MALLOC), 0x10000, 64);
+	CHECK_EQ(ended(&r, 1, 1, 0x10000), 1);
+	freed(&r, 1, SITE(0, FREE), 0x10000);
+	rig_expect(&r, "1 malloc 10000+16384 a0\n"
+		       "1 malloc 10000+100 sub a1\n"
+		       "1 malloc 10080+100 sub a1\n"
+		       "1 free 10080+0 sub a1\n"
+		       "1 free 10000+0 a0\n"
+		       "1 malloc 10000+64 a0\n"
+		       "1 free 10000+0 a0\n");
+}
+
+/* Memory that nobody else tells of: objects of the first level. Births from before are unknown, or inside of what is known. */
+static void test_described_alone_and_from_before(void)
+{
+	struct rig r = rig_open(false);
+
+	CHECK_EQ(born(&r, 1, 5, 1, 0x1000, 64), 0);
+	got(&r, 1, SITE(0, MALLOC), 0x8000, 512);
+	CHECK_EQ(ended(&r, 1, 1, 0x8010), 0);
+	CHECK_EQ(ended(&r, 1, 1, 0x9000), 0);
+	CHECK_EQ(ended(&r, 1, 1, 0x1000), 0);
+	/* Out of its own memory into a block of the other's, which hands it on, and back. */
+	CHECK_EQ(born(&r, 1, 5, 1, 0x2000, 64), 0);
+	got(&r, 1, SITE(0, MALLOC), 0xa000, 600);
+	CHECK_EQ(moved(&r, 1, 15, 1, 0x2000, 0xa000, 600), 1);
+	CHECK_EQ(ended(&r, 1, 1, 0x2000), 0);
+	rig_expect(&r, "1 malloc 1000+64 a1\n"
+		       "1 malloc 8000+512 a0\n"
+		       "1 free 8010+0 sub a1\n"
+		       "1 free 9000+0 unknown a1\n"
+		       "1 free 1000+0 a1\n"
+		       "1 malloc 2000+64 a1\n"
+		       "1 malloc a000+600 a0\n"
+		       "1 free 2000+0 a1\n");
+}
+
 int main(void)
 {
 	test_blocks_of_before();
 	test_simple_calls();
+	test_described_with_a_header();
+	test_described_wrapper();
+	test_described_pool();
+	test_described_alone_and_from_before();
 	test_realloc_in_place_moving_null_and_failed();
 	test_realloc_to_zero_that_keeps_a_block();
 	test_realloc_race_is_written_just_before_the_reuse();

@@ -404,10 +404,16 @@ static int first_pass(struct pass *p)
 	long nr = 0;
 	int err = heap ? 0 : -ENOMEM;
 
+	a->one_alloc = p->one.name;
+
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			struct tape_event own;
+
 			prefetch(heap, NULL, evs, i, nr);
-			err = heap_apply(heap, &evs[i], NULL);
+			if (one_allocator_counts(&p->one, p->reader, &evs[i], &own))
+				err = heap_apply(heap, &own, NULL);
+			a->subs[evs[i].alloc] += evs[i].flags & TAPE_SUB && tape_kind_is_alloc(evs[i].kind) && !(evs[i].flags & TAPE_FAILED);
 			a->nr_faults += evs[i].kind == TAPE_FAULT;
 			write_faults += evs[i].kind == TAPE_FAULT && evs[i].flags & TAPE_WRITE;
 			calls[evs[i].alloc] += tape_kind_is_call(evs[i].kind);
@@ -427,12 +433,14 @@ static int first_pass(struct pass *p)
 			p->opts->progress(p->opts->progress_arg, "reading", a->nr_events);
 	}
 	heap_free(heap);
-	a->allocator = TAPE_NO_ALLOC;
-	for (unsigned i = 0; i < TAPE_NO_ALLOC; i++)
+	a->allocator = p->one.number;
+	for (unsigned i = 0; i < TAPE_NO_ALLOC && !a->one_alloc; i++)
 		if (calls[i] && (a->allocator == TAPE_NO_ALLOC || calls[i] > calls[a->allocator]))
 			a->allocator = (uint8_t)i;
 	p->faults_need_write = write_faults != 0;
-	a->has_pages = a->nr_faults != 0;
+	a->has_pages = a->nr_faults != 0 && !a->one_alloc;
+	if (!err && !nr && a->one_alloc && a->allocator == TAPE_NO_ALLOC)
+		err = -ENOENT;
 	return err ? err : (int)nr;
 }
 
@@ -502,11 +510,13 @@ static int second_pass(struct pass *p)
 
 	while (!err && (nr = tape_reader_next_block(p->reader, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
+			struct tape_event own;
+
 			prefetch(p->heap, p->pages, evs, i, nr);
 			if (!(evs[i].flags & TAPE_KEPT))
 				err = reach(p, evs[i].ns);
-			if (!err)
-				err = take_event(p, &evs[i]);
+			if (!err && one_allocator_counts(&p->one, p->reader, &evs[i], &own))
+				err = take_event(p, &own);
 		}
 		nr_events += (uint64_t)nr;
 		if (p->opts->progress)
@@ -550,7 +560,7 @@ static void finish(struct pass *p)
 
 int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struct analysis *a)
 {
-	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX };
+	struct pass p = { .reader = r, .opts = opts, .a = a, .rss_anon = UINT64_MAX, .one = ONE_ALLOCATOR(opts->allocator) };
 	int err;
 
 	*a = (struct analysis){ .rss_anon = UINT64_MAX, .thinned_ns = UINT64_MAX };

@@ -34,6 +34,7 @@ struct analysis_opts {
 	bool peak;               /* at_ns is the moment with most live bytes */
 	unsigned nr_moments;     /* that are looked at closely, spread evenly, beside the peak and at_ns; 0: none */
 	unsigned nr_points;      /* of the time line; 0: ANALYSIS_POINTS */
+	const char *allocator;   /* only the objects of the allocator of this name, whatever else they lie in; there is no split then */
 	void (*progress)(void *arg, const char *what, uint64_t nr_events);
 	void *progress_arg;
 };
@@ -142,6 +143,8 @@ struct analysis {
 	uint64_t rss_anon;                    /* the kernel's figure at at_ns, UINT64_MAX: not on the tape */
 	uint64_t peak_rss_anon;               /* the largest that the kernel told; 0: none on the tape */
 	uint64_t start_rss_anon;              /* when recording began; 0: unknown */
+	uint64_t subs[256];                   /* births inside of another allocator's objects, by number; in no sum, but where one is asked for */
+	bool one_alloc;                       /* one was */
 	uint8_t allocator;                    /* number of the one that made most calls, TAPE_NO_ALLOC: none */
 	uint64_t thinned_ns;                  /* from here on few calls of the busiest sites carry a stack; UINT64_MAX: all do */
 	bool from_exec, has_pages;            /* has_pages: the tape has page faults, so that the split means something */
@@ -164,7 +167,7 @@ struct analysis {
 	struct levels levels;   /* of a language's runtime */
 };
 
-/* Reads the tape. 0, -ENOMEM, or the reader's error (tape_reader_error tells more). analysis_free in any case. */
+/* Reads the tape. 0, -ENOMEM, -ENOENT (no call of opts->allocator is on it), or the reader's error (tape_reader_error tells more). analysis_free in any case. */
 int analysis_read(struct tape_reader *r, const struct analysis_opts *opts, struct analysis *a);
 void analysis_free(struct analysis *a);
 /* Upper end of a bucket of lifetimes, in ns; UINT64_MAX for the last. */

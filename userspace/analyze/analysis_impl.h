@@ -4,6 +4,7 @@
 #define HEAPTAPE_ANALYSIS_IMPL_H
 
 #include "analyze/analysis.h"
+#include "analyze/one_allocator.h"
 #include "formats/heap.h"
 #include "formats/index_map.h"
 
@@ -16,6 +17,7 @@ struct pass {
 	struct heap *heap;
 	struct pages *pages;
 	bool faults_need_write;
+	struct one_allocator one;
 	struct index_map stack_of, thread_of, pair_of; /* keys -> indices of a's lists */
 	size_t stacks_max, threads_max, pairs_max;
 	struct analysis_size *sizes; /* ANALYSIS_SIZE_CLASSES of them */

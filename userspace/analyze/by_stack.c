@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/one_allocator.h"
 #include "formats/heap.h"
 
 static struct by_stack_entry *entry_of(struct by_stack *b, uint32_t stack)
@@ -61,8 +62,9 @@ static int compare(const void *pa, const void *pb)
 	return a->stack < b->stack ? -1 : a->stack > b->stack;
 }
 
-int by_stack_read(struct tape_reader *r, struct by_stack *b, void (*progress)(void *arg, uint64_t nr_events), void *arg)
+int by_stack_read(struct tape_reader *r, struct by_stack *b, const char *allocator, void (*progress)(void *arg, uint64_t nr_events), void *arg)
 {
+	struct one_allocator one = ONE_ALLOCATOR(allocator);
 	struct heap *heap = heap_new();
 	const struct tape_event *evs;
 	long nr = 0;
@@ -72,9 +74,13 @@ int by_stack_read(struct tape_reader *r, struct by_stack *b, void (*progress)(vo
 	err = heap ? index_map_init(&b->index) : -ENOMEM;
 	while (!err && (nr = tape_reader_next_block(r, &evs)) > 0) {
 		for (long i = 0; i < nr && !err; i++) {
-			err = count_event(b, &evs[i]);
+			struct tape_event own;
+
+			if (!one_allocator_counts(&one, r, &evs[i], &own))
+				continue;
+			err = count_event(b, &own);
 			if (!err)
-				err = heap_apply(heap, &evs[i], NULL);
+				err = heap_apply(heap, &own, NULL);
 		}
 		b->nr_events += (uint64_t)nr;
 		if (progress)
@@ -82,6 +88,8 @@ int by_stack_read(struct tape_reader *r, struct by_stack *b, void (*progress)(vo
 	}
 	if (!err && nr < 0)
 		err = (int)nr;
+	if (!err && allocator && one.number == TAPE_NO_ALLOC)
+		err = -ENOENT;
 	if (!err)
 		err = heap_each(heap, count_live, b);
 	if (!err && b->nr)

@@ -25,9 +25,10 @@ struct by_stack {
 	struct index_map index; /* stack -> entry, while the tape is read */
 };
 
-/* Reads the tape to its end. 0, -ENOMEM or the reader's error. progress (may be NULL) is called for each block. Free in any
+/* Reads the tape to its end; allocator: only the objects of the one of this name (one_allocator.h), NULL: all. 0, -ENOMEM,
+ * -ENOENT (no call of it is on the tape) or the reader's error. progress (may be NULL) is called for each block. Free in any
  * case. */
-int by_stack_read(struct tape_reader *r, struct by_stack *b, void (*progress)(void *arg, uint64_t nr_events), void *arg);
+int by_stack_read(struct tape_reader *r, struct by_stack *b, const char *allocator, void (*progress)(void *arg, uint64_t nr_events), void *arg);
 void by_stack_free(struct by_stack *b);
 
 #endif

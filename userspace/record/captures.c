@@ -50,7 +50,7 @@ static int link_multi(struct captures *c, const struct kernel *k, pid_t pid, con
 		if (object_offset(rt->obj, rt->probes[i].vaddr, &offset))
 			return -ENOENT;
 		offsets[nr] = offset;
-		cookies[nr++] = i;
+		cookies[nr++] = rt->first + i;
 	}
 	opts.cnt = nr;
 	return nr ? keep(c, bpf_program__attach_uprobe_multi(prog, pid, path, NULL, &opts)) : 0;
@@ -62,7 +62,7 @@ static int link_perf(struct captures *c, const struct kernel *k, pid_t pid, cons
 	int err = 0;
 
 	for (unsigned i = 0; i < rt->nr_probes && !err; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = i, .retprobe = is_return);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = rt->first + i, .retprobe = is_return);
 		uint64_t offset;
 
 		if (rt->probes[i].is_return != is_return)
@@ -76,9 +76,12 @@ static int link_perf(struct captures *c, const struct kernel *k, pid_t pid, cons
 
 static int describe(const struct kernel *k, const struct runtime *rt)
 {
-	for (__u32 i = 0; i < rt->nr_probes; i++)
-		if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.captures), &i, &rt->probes[i].capture, BPF_ANY))
+	for (__u32 i = 0; i < rt->nr_probes; i++) {
+		__u32 nr = rt->first + i;
+
+		if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.captures), &nr, &rt->probes[i].capture, BPF_ANY))
 			return -errno;
+	}
 	return 0;
 }
 

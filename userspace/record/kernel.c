@@ -116,6 +116,7 @@ static void choose_programs(const struct kernel_opts *opts, struct kernel *k)
 	bpf_program__set_autoload(k->skel->progs.multi_capture_return, multi && opts->captures);
 	bpf_program__set_autoload(k->skel->progs.perf_capture, !multi && opts->captures);
 	bpf_program__set_autoload(k->skel->progs.perf_capture_return, !multi && opts->captures);
+	bpf_map__set_autocreate(k->skel->maps.captures_kept, opts->captures);
 	bpf_program__set_autoload(k->skel->progs.on_fault, opts->faults);
 	bpf_object__for_each_program(prog, k->skel->obj)
 		if (!strncmp(bpf_program__section_name(prog), "tp/", 3))

@@ -199,12 +199,15 @@ static bool inside_anothers(struct ledger *l, uint64_t addr, uint8_t alloc)
 	return l->cover && cover_find(l->cover, addr, &owner) && owner != alloc;
 }
 
-/* The block at addr is level 2. One left behind when its pool went whole is not, once a level-1 object stands there. */
+/* The block at addr is level 2. One left behind when its pool went whole is not, once a level-1 object stands there: one that
+ * was born later, since its pool may begin at the same address. */
 static bool is_sub(struct ledger *l, uint64_t addr, uint8_t alloc)
 {
-	struct heap_object object;
+	struct heap_object sub, there;
 
-	return heap_find(state_subs(l->state), addr, &object) && object.alloc == alloc && !heap_find(l->heap, addr, &object);
+	if (!heap_find(state_subs(l->state), addr, &sub) || sub.alloc != alloc)
+		return false;
+	return !heap_find(l->heap, addr, &there) || (there.alloc != alloc && there.born_ns <= sub.born_ns);
 }
 
 static int cover_follow(struct ledger *l, const struct tape_event *ev, const struct heap_change *change)
@@ -578,6 +581,81 @@ int ledger_put(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, stru
 		return write_call(l, ev);
 	ev->alloc = TAPE_NO_ALLOC;
 	return ledger_add(l, ev);
+}
+
+/* What rounding and a small header add to a block; one that is larger is a chunk whose first object the outer call gives. */
+static bool is_about_as_large(uint64_t inner_nbytes, uint64_t nbytes)
+{
+	return inner_nbytes / 2 <= nbytes + 32;
+}
+
+/* Another's block begins here. *handed_on_ret: an inner call of this thread has just given it, and this one hands it on. */
+static bool at_anothers_begin(const struct ledger *l, const struct tape_event *ev, uint64_t since, bool *handed_on_ret)
+{
+	struct heap_object o;
+
+	*handed_on_ret = false;
+	if (heap_find(l->heap, ev->addr, &o) && o.alloc != ev->alloc) {
+		*handed_on_ret = o.tid == ev->tid && o.born_ns >= since && is_about_as_large(o.size, ev->size);
+		return true;
+	}
+	/* Two levels below the first are told as one. */
+	if (heap_find(state_subs(l->state), ev->addr, &o) && o.alloc != ev->alloc && o.born_ns >= since)
+		*handed_on_ret = o.tid == ev->tid;
+	return *handed_on_ret;
+}
+
+static int put_birth(struct ledger *l, struct ledger_thread *t, struct tape_event *ev, uint64_t since)
+{
+	bool handed_on = false, at_begin = ev->addr && at_anothers_begin(l, ev, since, &handed_on);
+
+	if (handed_on) {
+		l->nested++;
+		return 1;
+	}
+	if (at_begin || (ev->addr && inside_anothers(l, ev->addr, ev->alloc)))
+		ev->flags |= TAPE_SUB;
+	if (ev->kind == TAPE_REALLOC)
+		return take_realloc(l, t, ev);
+	if (!ev->addr)
+		ev->flags |= TAPE_FAILED;
+	return write_call(l, ev);
+}
+
+static int put_death(struct ledger *l, struct ledger_thread *t, struct tape_event *ev)
+{
+	struct heap_object o;
+
+	if (is_sub(l, ev->addr, ev->alloc)) {
+		ev->flags |= TAPE_SUB;
+	} else if (free_is_wrappers(l, t, ev, false)) {
+		l->nested++;
+		return 1;
+	} else if (!heap_find(l->heap, ev->addr, &o) && inside_anothers(l, ev->addr, ev->alloc)) {
+		ev->flags |= TAPE_SUB; /* its birth was not seen */
+	}
+	return write_call(l, ev);
+}
+
+int ledger_put_call(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev, uint64_t since_ns)
+{
+	struct ledger_thread *t = ledger_thread(l, at->tid);
+	uint64_t since = since_ns > l->opts.start_ns ? since_ns - l->opts.start_ns : 0;
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	if (ev->kind == TAPE_COUNTER) {
+		l->nested++;
+		return 1;
+	}
+	err = tape_kind_is_alloc(ev->kind) && ev->addr ? cover_begin(l, ev->alloc) : 0;
+	ev->ns = ledger_ns(l, at->ts);
+	ev->tid = at->tid;
+	ev->cpu = (uint16_t)cpu;
+	if (err)
+		return err;
+	return tape_kind_is_alloc(ev->kind) ? put_birth(l, t, ev, since) : put_death(l, t, ev);
 }
 
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h)

@@ -98,6 +98,9 @@ int ledger_found(struct ledger *l, uint8_t obj, uint64_t addr, uint64_t nbytes, 
 int ledger_take(struct ledger *l, unsigned cpu, const struct ht_ev_head *h);
 /* An event made elsewhere, from the record `at`: its time and thread are filled in. Objects enter the live set, and leave it. */
 int ledger_put(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev);
+/* The same for a call of an allocator that the user has described, which began at since_ns (CLOCK_MONOTONIC): by its address it may
+ * be a sub-allocation, or a wrapper whose event an inner call has made. 1: it is only counted as nested, as is TAPE_COUNTER. */
+int ledger_put_call(struct ledger *l, unsigned cpu, const struct ht_ev_head *at, struct tape_event *ev, uint64_t since_ns);
 /*
  * In a copy of the process, about a copy of the target (fork): what lives and what is mapped lives on there, no thread but the one
  * that made it does, and counting begins anew. The records that come next are that one's.

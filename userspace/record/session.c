@@ -419,6 +419,7 @@ static int mark_end(struct session *s)
 	if (!session_follow_is_gone(s))
 		captures_free(s->captures);
 	s->captures = NULL;
+	session_custom_detach(s);
 	if (s->follow) /* nobody is held from here on */
 		kernel_target(&s->kernel, (pid_t)HT_NOBODY, HT_HOLD_NONE);
 	if (!err)
@@ -563,7 +564,9 @@ static int begin_live(struct session *s)
 
 	if (!err)
 		err = session_runtime_place(s);
-	if (!err && !s->nr_placed && !s->runtime)
+	if (!err)
+		err = session_custom_check(s);
+	if (!err && !s->nr_placed && !s->runtime && !session_custom_nr_probes(s))
 		return fail_without_allocator(s);
 	session_warn_unread(s);
 	return err;
@@ -632,6 +635,7 @@ static int begin(struct session *s)
 static void session_free(struct session *s)
 {
 	session_runtime_free(s);
+	session_custom_free(s);
 	attach_free(s->attach);
 	drain_free(s->drain);
 	ledger_free(s->ledger);

@@ -20,6 +20,7 @@
 #include "record/kernel.h"
 #include "record/ledger.h"
 #include "record/ring.h"
+#include "runtime/custom_spec.h"
 
 struct session_opts {
 	pid_t pid;          /* a live process; 0: start argv */
@@ -45,6 +46,7 @@ struct session_opts {
 	const char *runtime; /* a profile's name (runtime/runtime.h), "none"; "auto" or NULL: whichever knows the program */
 	unsigned levels;    /* enum runtime_level, what is recorded of it */
 	unsigned follow;    /* children are recorded too, so many processes at once at most; 0: they are not */
+	struct custom_specs customs; /* allocators that the user has described */
 	bool live;          /* shown on the terminal (live_view.h) while it records */
 	int ready_fd;       /* gets a byte when every site stands; -1: none */
 };
@@ -72,7 +74,7 @@ struct session_result {
 	enum session_end end;
 	int child_status; /* as of waitpid; only if a command was started and has ended */
 	struct rusage child_usage; /* likewise, as of wait4 */
-	struct session_allocator allocators[HT_OBJECTS_MAX];
+	struct session_allocator allocators[2 * HT_OBJECTS_MAX]; /* found, and described */
 	unsigned nr_allocators;
 	uint64_t duration_ns, tape_nbytes, other_lost;
 	uint64_t traps[HT_TRAP_NR];

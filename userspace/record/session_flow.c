@@ -220,6 +220,7 @@ int session_follow_target(struct session *s)
 
 	if (ledger_saw_exec(s->ledger)) {
 		session_runtime_free(s);
+		session_custom_forget(s);
 		err = session_new_inventory(s);
 		if (!err)
 			err = session_follow_execed(s);

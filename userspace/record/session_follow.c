@@ -218,6 +218,7 @@ static void drop_parents(struct session *s)
 	s->runtime = NULL;
 	s->runtime_obj = NULL;
 	s->runtime_profile = NULL;
+	s->custom = NULL;
 	s->unseen_told = false;
 	s->ring = NULL;
 	s->writer = NULL;
@@ -400,6 +401,8 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 	kernel_follow(&s->kernel, true);
 	f->holds_seen = kernel_nr_holds(&s->kernel);
 	err = inherits ? session_place_inherited(s) : session_place_new(s);
+	if (!err && inherits)
+		err = session_custom_place(s);
 	if (!err)
 		err = session_follow_code(s);
 	if (!err)

@@ -63,6 +63,7 @@ struct session {
 	bool unseen_told;           /* that there is a runtime which no profile knows */
 	uint8_t runtime_alloc;      /* its number on the tape */
 	unsigned runtime_cpu;       /* of the record at hand */
+	struct session_custom *custom; /* NULL: no allocator was described */
 	struct session_live *live;  /* NULL: nobody watches */
 	uint64_t rss_anon;          /* as of the last look */
 	struct brake brake;
@@ -177,6 +178,22 @@ int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_hea
 void session_runtime_free(struct session *s);
 /* Says once that there is a heap of which only the mappings are recorded. */
 int session_tell_unseen(struct session *s);
+
+/* session_custom.c: nothing happens where the user has described no allocator. */
+/* Looks into files that were not mapped before, and probes what is found. */
+int session_custom_place(struct session *s);
+/* Probes that stand. */
+unsigned session_custom_nr_probes(const struct session *s);
+/* A process that runs must have what was described. */
+int session_custom_check(struct session *s);
+int session_custom_take(struct session *s, unsigned cpu, const struct ht_ev_head *h);
+/* Another program has taken its place. */
+void session_custom_forget(struct session *s);
+/* No further records. */
+void session_custom_detach(struct session *s);
+/* Functions that were nowhere found until now. */
+void session_custom_tell_missing(struct session *s);
+void session_custom_free(struct session *s);
 
 /* session_flow.c */
 /* What the traps have cost the target since the start mark; below 0: not known. */

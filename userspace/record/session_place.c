@@ -292,6 +292,8 @@ int session_place_new(struct session *s)
 	}
 	if (!err)
 		err = session_tell_unseen(s);
+	if (!err)
+		err = session_custom_place(s);
 	return err == -ESRCH && s->start_ns ? 0 : err;
 }
 

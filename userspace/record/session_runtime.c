@@ -53,7 +53,7 @@ int session_runtime_look(struct session *s)
 
 bool session_has_runtime(const struct session *s)
 {
-	return s->runtime_profile;
+	return s->runtime_profile || s->opts->customs.nr;
 }
 
 static int put_event(void *arg, const struct ht_ev_head *at, struct tape_event *ev, const char *name)
@@ -79,6 +79,8 @@ static int put_event(void *arg, const struct ht_ev_head *at, struct tape_event *
 int session_runtime_take(struct session *s, unsigned cpu, const struct ht_ev_head *h)
 {
 	s->runtime_cpu = cpu;
+	if (h->site >= HT_CAPTURES_LANGUAGE)
+		return session_custom_take(s, cpu, h);
 	return s->runtime ? runtime_take(s->runtime, (const void *)h) : 0;
 }
 
@@ -142,6 +144,8 @@ int session_runtime_place(struct session *s)
 	if (!profile || s->runtime)
 		return 0;
 	err = open_runtime(s);
+	if (!err && s->runtime->nr_probes > HT_CAPTURES_LANGUAGE)
+		err = -E2BIG;
 	if (!err)
 		err = captures_attach(&s->kernel, &s->process, s->runtime, &s->captures, &missing);
 	if (!err) {

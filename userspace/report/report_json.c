@@ -66,6 +66,17 @@ static void put_machine(cJSON *o, const struct report *r)
 		cJSON_AddStringToObject(o, "allocator", naming_text(r->naming, alloc->name));
 }
 
+/* Births inside of objects of other allocators, which no sum holds unless they were asked for. */
+static void put_subs(cJSON *root, const struct report *r)
+{
+	cJSON *list = cJSON_AddObjectToObject(root, "sub_allocations");
+
+	for (uint32_t i = 0; i < tape_reader_nr_allocators(r->tape); i++)
+		if (r->analysis->subs[i])
+			add_u64(list, naming_text(r->naming, tape_reader_allocator(r->tape, i)->name), r->analysis->subs[i]);
+	cJSON_AddBoolToObject(root, "one_allocator", r->analysis->one_alloc);
+}
+
 static void put_summary(cJSON *root, const struct report *r)
 {
 	const struct analysis *a = r->analysis;
@@ -371,6 +382,7 @@ char *report_json(const struct report *r)
 
 	if (!err) {
 		put_summary(root, r);
+		put_subs(root, r);
 		put_findings(root, r);
 		put_timeline(root, r->analysis);
 		j.frames = cJSON_AddArrayToObject(root, "frames");

@@ -56,6 +56,28 @@ static void print_head(const struct report *r, FILE *out)
 		human_nbytes(peak, a->peak_live_nbytes), (double)a->peak_ns / 1e9);
 }
 
+/* What is in none of the sums, and where to see it; or whose objects these are. */
+static void print_allocators(const struct report *r, FILE *out)
+{
+	const struct analysis *a = r->analysis;
+	const struct tape_allocator *alloc;
+	char count[HUMAN_MAX];
+
+	if (a->one_alloc) {
+		alloc = tape_reader_allocator(r->tape, a->allocator);
+		fprintf(out, "Objects of %s alone, of which %s were born inside objects of other allocators.\n",
+			alloc ? naming_text(r->naming, alloc->name) : "?", human_count(count, a->subs[a->allocator]));
+		return;
+	}
+	for (uint32_t i = 0; i < tape_reader_nr_allocators(r->tape); i++) {
+		const char *name = naming_text(r->naming, tape_reader_allocator(r->tape, i)->name);
+
+		if (a->subs[i])
+			fprintf(out, "Not counted: %s sub-allocations of %s, inside objects of others; --allocator %s shows them.\n",
+				human_count(count, a->subs[i]), name, name);
+	}
+}
+
 /* ---- the split ---- */
 
 struct part {
@@ -107,6 +129,8 @@ static void print_split(const struct report *r, FILE *out)
 	char bytes[HUMAN_MAX], rss[HUMAN_MAX];
 	uint64_t all = 0;
 
+	if (a->one_alloc)
+		return;
 	if (unseen)
 		fprintf(out, "\nThe program runs in %s, whose objects are not seen: what follows is of its allocator alone, and the mappings of that\n"
 			"heap are in `around`.\n", naming_text(r->naming, unseen));
@@ -361,6 +385,7 @@ static int print_modules(const struct report *r, FILE *out)
 int report_print(const struct report *r, enum report_by by, FILE *out)
 {
 	print_head(r, out);
+	print_allocators(r, out);
 	switch (by) {
 	case REPORT_BY_STACK: return print_stacks(r, out);
 	case REPORT_BY_SIZE: print_sizes(r, out); return 0;

@@ -50,7 +50,7 @@ int runtime_begin(struct runtime *rt, const struct process *p, const struct ht_e
 
 int runtime_take(struct runtime *rt, const struct ht_ev_capture *e)
 {
-	return e->h.site < rt->nr_probes ? rt->profile->take(rt, e) : 0;
+	return e->h.site - rt->first < rt->nr_probes ? rt->profile->take(rt, e) : 0;
 }
 
 void runtime_free(struct runtime *rt)
@@ -162,7 +162,7 @@ struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, ui
 {
 	struct runtime_probe *p = &rt->probes[rt->nr_probes];
 
-	if (rt->nr_probes == HT_CAPTURES_MAX)
+	if (rt->nr_probes == HT_CAPTURES_MAX - HT_CAPTURES_LANGUAGE)
 		return NULL;
 	*p = (struct runtime_probe){ .function = function, .vaddr = vaddr, .is_return = is_return };
 	p->capture.trap = is_return ? HT_TRAP_RETURN : trap_at(rt->obj, vaddr);

@@ -40,8 +40,9 @@ struct runtime {
 	uint64_t bias;            /* address in the process = vaddr + bias, known once it is mapped */
 	unsigned levels;          /* enum runtime_level, as asked for */
 	struct runtime_sink sink;
+	unsigned first;           /* number of its first probe among all captures; a language's: 0 */
 	/* Set by open. */
-	struct runtime_probe probes[HT_CAPTURES_MAX]; /* a record's site is the index */
+	struct runtime_probe probes[HT_CAPTURES_MAX]; /* a record's site is the index, plus `first` */
 	unsigned nr_probes;
 	char version[48];  /* of the runtime, "" where it does not say */
 	char why[160];     /* why it cannot be recorded, or what is left out and why; "" */
