@@ -87,11 +87,17 @@ static int take_figure(struct levels *lv, const struct tape_event *ev)
 	return 0;
 }
 
+#define SPAN_PAGES_MAX (1ull << 24) /* 64 GiB: no runtime makes larger ones, a damaged tape may say so */
+
 /* use: index plus 1; 0: the pages are in none any more. */
 static int set_pages(struct levels *lv, const struct tape_event *ev, uint32_t use)
 {
 	int err = 0;
 
+	if (ev->size / LEVELS_PAGE > SPAN_PAGES_MAX) {
+		lv->nr_left_out++;
+		return 0;
+	}
 	for (uint64_t page = ev->addr / LEVELS_PAGE; page < (ev->addr + ev->size) / LEVELS_PAGE && !err; page++) {
 		uint32_t before = index_map_find(&lv->impl->use_of, page);
 

@@ -30,7 +30,7 @@ struct levels {
 	char runtime[16]; /* "" : the tape has none */
 	char levels[32];  /* as the tape says they were recorded */
 	char figures[LEVELS_FIGURES][LEVELS_NAME], uses[LEVELS_USES][LEVELS_NAME]; /* their names */
-	unsigned nr_figures, nr_uses, nr_left_out;           /* left_out: names beyond those */
+	unsigned nr_figures, nr_uses, nr_left_out; /* left_out: names beyond those, and spans that cannot be */
 	uint64_t nr_spans, nr_span_frees;                    /* events */
 	uint64_t unknown_nbytes;                             /* of spans that ended without having begun on the tape */
 	uint64_t born, born_nbytes, collected;               /* objects of the runtime, and those that it took back */

@@ -45,6 +45,11 @@ static uint64_t oldest_generation(const struct levels *lv)
 	return oldest;
 }
 
+static uint64_t free_of(const struct levels_row *row, unsigned use)
+{
+	return row->uses[use] > row->taken[use] ? row->uses[use] - row->taken[use] : 0;
+}
+
 #define USES_IN_TABLE 6 /* more are told apart from the figures, those with most free places */
 
 /* The size classes with most free places, at the moment at which there were most. */
@@ -59,7 +64,7 @@ static void print_classes(const struct levels *lv, FILE *out)
 		uint64_t free_nbytes = 0;
 
 		for (unsigned k = 0; k < lv->nr_uses; k++)
-			free_nbytes += lv->rows[i].uses[k] - lv->rows[i].taken[k];
+			free_nbytes += free_of(&lv->rows[i], k);
 		if (!worst || free_nbytes > most) {
 			most = free_nbytes;
 			worst = &lv->rows[i];
@@ -73,13 +78,13 @@ static void print_classes(const struct levels *lv, FILE *out)
 		unsigned best = LEVELS_USES;
 
 		for (unsigned k = 0; k < lv->nr_uses; k++)
-			if (!shown[k] && (best == LEVELS_USES || worst->uses[k] - worst->taken[k] > worst->uses[best] - worst->taken[best]))
+			if (!shown[k] && (best == LEVELS_USES || free_of(worst, k) > free_of(worst, best)))
 				best = k;
-		if (best == LEVELS_USES || worst->uses[best] <= worst->taken[best])
+		if (best == LEVELS_USES || !free_of(worst, best))
 			break;
 		shown[best] = true;
 		fprintf(out, "%16s %10s %10s %6.0f %%\n", lv->uses[best], human_nbytes(text[0], worst->uses[best]),
-			human_nbytes(text[1], worst->uses[best] - worst->taken[best]), 100.0 * (double)worst->taken[best] / (double)worst->uses[best]);
+			human_nbytes(text[1], free_of(worst, best)), 100.0 * (double)worst->taken[best] / (double)worst->uses[best]);
 	}
 }
 
@@ -131,7 +136,7 @@ void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 	if (lv->unknown_nbytes)
 		fprintf(out, "Spans of %" PRIu64 " bytes ended that the recording had not seen begin.\n", lv->unknown_nbytes);
 	if (lv->nr_left_out)
-		fprintf(out, "%u events carry further names, which are left out.\n", lv->nr_left_out);
+		fprintf(out, "%u events carry names beyond those that are counted, or spans that cannot be: left out.\n", lv->nr_left_out);
 }
 
 static int add_number(cJSON *list, uint64_t value)

@@ -23,6 +23,8 @@
 #define BLOCK_NBYTES 4096u
 #define MBLOCK_NBYTES (1u << 20)
 #define MBLOCK_BLOCKS 252u     /* that can be used, of 256 */
+#define GROUP_BLOCKS_MAX (1u << 24) /* 64 GiB */
+#define HEAP_NBYTES_MAX (1ull << 42) /* far more than a heap may be */
 #define LARGE_WORDS_MIN 409u   /* LARGE_OBJECT_THRESHOLD: eight tenths of a block, in words */
 
 /* struct bdescr_ */
@@ -255,6 +257,8 @@ static struct ghc_thread *thread_of(struct ghc *g, uint32_t tid)
 /* As the runtime counts them. */
 static uint64_t counted_blocks(uint64_t in_descriptor)
 {
+	if (in_descriptor > GROUP_BLOCKS_MAX)
+		return 0; /* it was read while it changed */
 	return in_descriptor < MBLOCK_BLOCKS ? in_descriptor : ((in_descriptor - MBLOCK_BLOCKS) / 256 + 1) * MBLOCK_BLOCKS;
 }
 
@@ -341,7 +345,7 @@ static int look_at_mblock(struct look *l, uint64_t mblock, const uint8_t *descrs
 			i++; /* given back to the kernel, or never used */
 			continue;
 		}
-		if (blocks >= MBLOCK_BLOCKS)
+		if (f.blocks >= MBLOCK_BLOCKS)
 			*beyond_ret = f.blocks / MBLOCK_BLOCKS - 1;
 		if (descr_field(d, BD_FREE, 8) != UINT64_MAX && add_found(l, &f)) /* so a free group is marked */
 			return -ENOMEM;
@@ -360,6 +364,8 @@ static int look_around(const struct ghc *g, const struct process *p, struct look
 	l->nr = l->blocks = 0;
 	if (!err)
 		err = process_read(p, g->high, &high, sizeof(high));
+	if (!err && (high < begin || high - begin > HEAP_NBYTES_MAX))
+		err = -EINVAL;
 	for (uint64_t at = begin; !err && at < high; at += MBLOCK_NBYTES) {
 		if (process_read(p, at, descrs, sizeof(descrs)))
 			continue;

@@ -21,6 +21,8 @@
 #define PAGE_NBYTES 8192u
 #define SPAN_IN_USE 1
 #define RETURNS_MAX 16
+#define SPAN_PAGES_MAX (1u << 23)  /* 64 GiB: what says more was read while it changed */
+#define SPANS_MAX (1u << 24)       /* of a process that runs already: as many */
 #define GOROUTINE 14 /* r14 */
 
 enum probe { P_MALLOC, P_MALLOC_END, P_SPAN_END, P_SPAN_FREE, P_SWEEP, P_CYCLE };
@@ -272,7 +274,7 @@ static int take_span(struct runtime *rt, const struct ht_ev_capture *e)
 	char use[40];
 	int err;
 
-	if (e->words[5] != SPAN_IN_USE || npages > UINT32_MAX)
+	if (e->words[5] != SPAN_IN_USE || npages > SPAN_PAGES_MAX)
 		return 0;
 	if (class >> 1)
 		snprintf(use, sizeof(use), "%llu%s", (unsigned long long)elemsize, class & 1 ? " noscan" : "");
@@ -310,7 +312,7 @@ static int take_sweep(struct runtime *rt, const struct ht_ev_capture *e)
 	struct go *g = rt->state;
 	struct sweep s = { rt, (const void *)e, e };
 
-	if (e->h.type != HT_EV_CAPTURE_BITS || !e->words[3] || !e->nr_bits)
+	if (e->h.type != HT_EV_CAPTURE_BITS || !e->words[3] || !e->nr_bits || e->words[2] > SPAN_PAGES_MAX)
 		return 0;
 	return page_objects_take(g->objects, e->words[1], e->words[2] * PAGE_NBYTES, sweep_object, &s);
 }
@@ -324,7 +326,7 @@ static int take_span_free(struct runtime *rt, const struct ht_ev_capture *e)
 	uint32_t npages = index_map_find(&g->spans, start / PAGE_NBYTES);
 	int err;
 
-	if (npages == INDEX_NONE || !npages)
+	if (npages == INDEX_NONE || !npages || e->words[1] > SPAN_PAGES_MAX)
 		return 0;
 	err = index_map_set(&g->spans, start / PAGE_NBYTES, 0);
 	for (uint64_t p = 0; p < e->words[1] && !err; p++)
@@ -360,7 +362,7 @@ static int go_begin(struct runtime *rt, const struct process *p, const struct ht
 	runtime_symbols(rt->obj, &heap, 1);
 	if (!heap.vaddr || !go_file_field(rt->obj, "runtime.mheap", "allspans", &offset))
 		return runtime_fail(rt, 0, "spans from before are not known: its symbols were stripped away");
-	if (process_read(p, heap.vaddr + rt->bias + offset, list, sizeof(list)) || !list[1] || list[1] > UINT32_MAX ||
+	if (process_read(p, heap.vaddr + rt->bias + offset, list, sizeof(list)) || !list[1] || list[1] > SPANS_MAX ||
 	    s->elemsize > sizeof(span) - 8 || s->gcmark_bits > sizeof(span) - 8)
 		return runtime_fail(rt, 0, "spans from before are not known: the list of them cannot be read");
 	spans = malloc(list[1] * sizeof(*spans));

@@ -80,9 +80,15 @@ static uint64_t number(const struct section *s, uint64_t at, unsigned nbytes)
 	return v;
 }
 
+#define NAME_NBYTES_MAX 256 /* those that are looked for are much shorter */
+
 static const char *text(const struct section *s, uint64_t at)
 {
-	return at < s->nbytes && memchr(s->bytes + at, '\0', s->nbytes - at) ? (const char *)s->bytes + at : "";
+	uint64_t most = at < s->nbytes ? s->nbytes - at : 0;
+
+	if (most > NAME_NBYTES_MAX)
+		most = NAME_NBYTES_MAX;
+	return most && memchr(s->bytes + at, '\0', most) ? (const char *)s->bytes + at : "";
 }
 
 int go_file_functions(const struct object *obj, struct go_function *functions, size_t nr)
