@@ -22,13 +22,15 @@ static const char *human(char *buf, int figure, double value)
 	}
 }
 
-/* "+12.3 %", "=" where no difference is shown, "" of the base itself. */
+/* "+12.3 %", "x20" where that would be too wide, "=" where no difference is shown, "" of the base itself. */
 static void print_change(const struct verdict_of *v, bool last)
 {
 	char text[32] = "";
 
 	if (v->kind == VERDICT_NONE)
 		snprintf(text, sizeof(text), "=");
+	else if (v->kind != VERDICT_REFERENCE && v->change >= 10)
+		snprintf(text, sizeof(text), "x%.0f", 1 + v->change);
 	else if (v->kind != VERDICT_REFERENCE)
 		snprintf(text, sizeof(text), "%+.1f %%", 100 * v->change);
 	printf(last ? "%s%s" : "%s%9s", last && *text ? "  " : "", text);
