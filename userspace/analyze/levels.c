@@ -13,6 +13,8 @@ struct levels_impl {
 	const struct tape_reader *reader;
 	struct index_map use_of; /* page -> index of uses plus 1; 0: in no span */
 	uint64_t last_addr, last_nbytes; /* the last span told, until an object is born in it */
+	uint64_t row_ns, nr_moments; /* of the last figure; moments so far */
+	bool in_row;                 /* it has a row */
 	uint32_t class_nbytes[LEVELS_USES]; /* of a place in a span of that use, 0: as large as the object */
 };
 
@@ -32,6 +34,7 @@ int levels_begin(struct levels *lv, const struct tape_reader *r)
 	if (!lv->impl)
 		return -ENOMEM;
 	lv->impl->reader = r;
+	lv->impl->row_ns = UINT64_MAX;
 	return index_map_init(&lv->impl->use_of);
 }
 
@@ -55,6 +58,20 @@ static int place_of(const struct levels *lv, char (*names)[LEVELS_NAME], unsigne
 	return (int)(*nr)++;
 }
 
+#define ROWS_MAX 8192 /* 29 MiB */
+
+/* Every second row goes, the sums in those that stay are whole; from then on half as many are made. Figures of what happened between two
+ * collections (copied bytes) are lost with theirs: `thinned` says so. */
+static void thin_rows(struct levels *lv)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < lv->nr_rows; i += 2)
+		lv->rows[kept++] = lv->rows[i];
+	lv->nr_rows = kept;
+	lv->thinned = lv->thinned ? 2 * lv->thinned : 2;
+}
+
 /* The first figure of a moment makes its row. */
 static int begin_row(struct levels *lv, uint64_t ns)
 {
@@ -69,6 +86,8 @@ static int begin_row(struct levels *lv, uint64_t ns)
 	}
 	lv->now.ns = ns;
 	lv->rows[lv->nr_rows++] = lv->now;
+	if (lv->nr_rows == ROWS_MAX)
+		thin_rows(lv);
 	return 0;
 }
 
@@ -76,14 +95,20 @@ static int take_figure(struct levels *lv, const struct tape_event *ev)
 {
 	int at = place_of(lv, lv->figures, &lv->nr_figures, LEVELS_FIGURES, ev->arg), err = 0;
 
-	if (!lv->nr_rows || lv->rows[lv->nr_rows - 1].ns != ev->ns)
-		err = begin_row(lv, ev->ns);
+	if (lv->impl->row_ns != ev->ns) {
+		lv->impl->row_ns = ev->ns;
+		lv->impl->in_row = !lv->thinned || lv->impl->nr_moments % lv->thinned == 0;
+		lv->impl->nr_moments++;
+		err = lv->impl->in_row ? begin_row(lv, ev->ns) : 0;
+	}
 	if (err)
 		return err;
 	if (at < 0)
 		lv->nr_left_out++;
 	else
-		lv->now.figures[at] = lv->rows[lv->nr_rows - 1].figures[at] = ev->size;
+		lv->now.figures[at] = ev->size;
+	if (at >= 0 && lv->impl->in_row && lv->nr_rows && lv->rows[lv->nr_rows - 1].ns == ev->ns)
+		lv->rows[lv->nr_rows - 1].figures[at] = ev->size;
 	return 0;
 }
 

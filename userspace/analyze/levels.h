@@ -37,6 +37,7 @@ struct levels {
 	uint64_t held_nbytes, asked_nbytes;                  /* of spans that were made for one object each, and of those objects */
 	struct levels_row now, *rows;
 	size_t nr_rows, rows_room;
+	uint64_t thinned; /* of so many moments one has a row; 0: all have */
 	uint8_t alloc; /* the runtime's number, TAPE_NO_ALLOC */
 	struct levels_impl *impl; /* while it reads */
 };

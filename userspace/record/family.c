@@ -302,8 +302,12 @@ static void held_free(struct ht_held *h)
 bool family_let_go(struct ht_held *h)
 {
 	pid_t pid = (pid_t)h->pid;
-	uint32_t was = __atomic_exchange_n(&h->state, HT_HELD_GONE, __ATOMIC_SEQ_CST);
+	uint32_t was = __atomic_load_n(&h->state, __ATOMIC_SEQ_CST);
 
+	do {
+		if (was == HT_HELD_NONE || was == HT_HELD_GONE)
+			return false; /* somebody else was faster; a free place stays free */
+	} while (!__atomic_compare_exchange_n(&h->state, &was, HT_HELD_GONE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	if (was != HT_HELD_STANDS)
 		return was == HT_HELD_BORN;
 	/* Free before it runs: it may stop itself again at once. */
@@ -516,9 +520,15 @@ void family_leave(struct family *f, int place)
 	m->recorder = 0;
 }
 
+/* The copy may have come and gone before its maker says whose the place is: then it is somebody else's. */
 void family_become(struct family *f, int place, pid_t pid)
 {
-	f->shared->members[place].recorder = pid ? pid : getpid();
+	pid_t maker = getpid();
+
+	if (pid)
+		atomic_compare_exchange_strong(&f->shared->members[place].recorder, &maker, pid);
+	else
+		f->shared->members[place].recorder = maker;
 }
 
 void family_close_others(const struct family *f, const int *keep, unsigned nr)

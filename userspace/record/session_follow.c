@@ -213,7 +213,9 @@ static void drop_parents(struct session *s)
 	s->attach = NULL;
 	s->stacks = NULL;
 	s->embed = NULL;
-	/* A runtime's probes are its parent's; a child that is to have its own starts as a program (exec). */
+	/* A runtime's probes are its parent's; a child that is to have its own starts as a program (exec). Which pools described
+	 * allocators have, a forked child's recorder does not know. */
+	s->lacks_objects = s->runtime || s->custom;
 	s->captures = NULL;
 	s->runtime = NULL;
 	s->runtime_obj = NULL;
@@ -236,7 +238,7 @@ static void drop_parents(struct session *s)
 }
 
 /* What was asked for the first process, as far as it is for all. */
-static int copy_options(struct session *s, pid_t pid)
+static int copy_options(struct session *s, struct session_opts **opts_ret)
 {
 	struct session_opts *opts = malloc(sizeof(*opts));
 	struct session_result *res = calloc(1, sizeof(*res));
@@ -244,7 +246,7 @@ static int copy_options(struct session *s, pid_t pid)
 	if (!opts || !res)
 		return session_fail(s, -ENOMEM, "out of memory");
 	*opts = *s->opts;
-	opts->pid = pid;
+	opts->pid = 0; /* as soon as it stands */
 	opts->argv = NULL;
 	opts->overwrite = opts->live = false;
 	opts->duration_ns = 0; /* the first recorder says when it is over */
@@ -252,7 +254,7 @@ static int copy_options(struct session *s, pid_t pid)
 	opts->ready_fd = -1;
 	res->costs = s->res->costs;
 	strcpy(res->folder, s->res->folder);
-	s->opts = opts;
+	s->opts = *opts_ret = opts;
 	s->res = res;
 	return 0;
 }
@@ -303,7 +305,8 @@ static int copy_tape(struct session *s, struct tape_writer *inherited)
 	}
 	if (!err && inherited)
 		s->writer = inherited;
-	strcpy(s->res->tape_path, path);
+	if (!err)
+		strcpy(s->res->tape_path, path); /* from here on the file is this process's, to be removed if nothing comes of it */
 	return err ? session_fail(s, err, "%s cannot be written: %s", path, strerror(-err)) : 0;
 }
 
@@ -350,6 +353,16 @@ static int copy_start(struct session *s)
 	return session_note_threads(s);
 }
 
+/* Objects of its parent's runtime, or pools: what ends them together is not seen. */
+static int tell_lacks(struct session *s)
+{
+	static const char words[] = "objects of its parent's runtime and pools: their ends are not seen, and they are told as living";
+	int err = tape_writer_meta(s->writer, "process.lacks", words);
+
+	message_warn("child %d has %s", s->process.pid, words);
+	return err ? session_fail_tape(s, err) : 0;
+}
+
 /* All that must be before the child takes its first step. */
 static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht_held *held)
 {
@@ -360,6 +373,7 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 	struct tape_writer *writer = inherits ? s->writer : NULL;
 	struct stacks *stacks = inherits ? s->stacks : NULL;
 	uint64_t begin_ns = e->h.ts;
+	struct session_opts *opts = NULL;
 	int err;
 
 	f->parent = s->process.pid;
@@ -370,10 +384,12 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 	f->begun = false;
 	*f->why = '\0';
 	drop_parents(s);
-	err = family_wait_standing(held);
-	err = err ? session_fail(s, err, "it did not stop at its start") : copy_options(s, (pid_t)held->pid);
+	err = copy_options(s, &opts);
+	if (!err && family_wait_standing(held))
+		err = session_fail(s, -ETIME, "it did not stop at its start");
 	if (err)
 		return err;
+	opts->pid = (pid_t)held->pid;
 	snprintf(f->name, sizeof(f->name), "%d", s->opts->pid);
 	message_name(f->name);
 	err = session_block_signals(s);
@@ -403,6 +419,8 @@ static int copy_begin(struct session *s, const struct ht_ev_thread *e, struct ht
 	err = inherits ? session_place_inherited(s) : session_place_new(s);
 	if (!err && inherits)
 		err = session_custom_place(s);
+	if (!err && inherits && s->lacks_objects)
+		err = tell_lacks(s);
 	if (!err)
 		err = session_follow_code(s);
 	if (!err)
@@ -429,6 +447,7 @@ static void copy_run(struct session *s, const struct ht_ev_thread *e, struct ht_
 	struct follow *f = s->follow;
 	uint64_t since = held->since_ns;
 	pid_t child = (pid_t)e->sub;
+	const struct session_result *parents = s->res;
 	int err;
 
 	f->place = place;
@@ -446,7 +465,8 @@ static void copy_run(struct session *s, const struct ht_ev_thread *e, struct ht_
 			f->row->held_ns = f->held_ns;
 		}
 	}
-	if (!family_let_go(held) && !err) {
+	/* By now the place may be another process's, if this one was let go for having stood too long. */
+	if ((held->tgid != e->sub || !family_let_go(held)) && !err) {
 		message_warn("child %d was let go before every probe stood: what it called at first is not recorded", s->process.pid);
 		err = tape_writer_meta_u64(s->writer, "process.let_go_early", 1);
 	}
@@ -462,7 +482,8 @@ static void copy_run(struct session *s, const struct ht_ev_thread *e, struct ht_
 		err = session_finish(s, err);
 	if (!f->begun) {
 		family_count_left_out(f->family);
-		unlink(s->res->tape_path);
+		if (s->res != parents && *s->res->tape_path)
+			unlink(s->res->tape_path);
 	}
 	/* One that is gone already is none that could be recorded. */
 	if (err && err != -ESRCH)

@@ -60,6 +60,7 @@ struct session {
 	struct runtime *runtime;
 	struct captures *captures;
 	uint64_t runtime_from_ns;   /* earlier records of its are in what was read of it; 0: nothing was */
+	bool lacks_objects;         /* a copy's: its parent had objects whose ends are not seen here */
 	bool unseen_told;           /* that there is a runtime which no profile knows */
 	uint8_t runtime_alloc;      /* its number on the tape */
 	unsigned runtime_cpu;       /* of the record at hand */

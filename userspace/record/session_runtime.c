@@ -63,7 +63,7 @@ static int put_event(void *arg, const struct ht_ev_head *at, struct tape_event *
 	int err = 0;
 
 	if (at->ts < s->start_ns || (at->ts != s->start_ns && at->ts < s->runtime_from_ns))
-		return 0;
+		return 1;
 	if (name)
 		err = tape_writer_string(s->writer, name, &id);
 	if (err)
@@ -121,17 +121,25 @@ static int write_meta(struct session *s)
 static int open_runtime(struct session *s)
 {
 	struct runtime_sink sink = { put_event, s };
-	struct tape_allocator on_tape;
 	int err = object_of_program(s, &s->runtime_obj);
 
 	if (err)
 		return err;
-	err = runtime_open(s->runtime_profile, s->runtime_obj, s->opts->levels, &sink, &s->runtime);
-	if (err)
-		return err;
-	on_tape = (struct tape_allocator){ s->runtime_profile->name, object_path(s->runtime_obj), object_build_id(s->runtime_obj) };
-	err = tape_writer_allocator(s->writer, &on_tape, &s->runtime_alloc);
-	return err ? err : write_meta(s);
+	return runtime_open(s->runtime_profile, s->runtime_obj, s->opts->levels, &sink, &s->runtime);
+}
+
+/* Its probes stand: the tape has it from here on. */
+static int tell_runtime(struct session *s)
+{
+	const struct runtime_profile *profile = s->runtime_profile;
+	struct tape_allocator on_tape = { profile->name, object_path(s->runtime_obj), object_build_id(s->runtime_obj) };
+	int err = tape_writer_allocator(s->writer, &on_tape, &s->runtime_alloc);
+
+	if (!err)
+		err = write_meta(s);
+	message_info("found the runtime of %s (%s) in %s: %u probes", profile->language, profile->name, object_path(s->runtime_obj),
+		     s->runtime->nr_probes);
+	return err ? session_fail_tape(s, err) : 0;
 }
 
 /* Once the program is mapped. A runtime that was asked for by name must be there; one that was found may lack what it takes. */
@@ -144,15 +152,10 @@ int session_runtime_place(struct session *s)
 	if (!profile || s->runtime)
 		return 0;
 	err = open_runtime(s);
-	if (!err && s->runtime->nr_probes > HT_CAPTURES_LANGUAGE)
-		err = -E2BIG;
 	if (!err)
 		err = captures_attach(&s->kernel, &s->process, s->runtime, &s->captures, &missing);
-	if (!err) {
-		message_info("found the runtime of %s (%s) in %s: %u probes", profile->language, profile->name, object_path(s->runtime_obj),
-			     s->runtime->nr_probes);
-		return 0;
-	}
+	if (!err)
+		return tell_runtime(s);
 	if (wanted(s))
 		return session_fail(s, err, "--runtime %s: %s", profile->name, s->runtime && *s->runtime->why ? s->runtime->why : strerror(-err));
 	message_warn("the runtime of %s is in pid %d, and what it holds is not recorded: %s%s%s", profile->language, s->process.pid,

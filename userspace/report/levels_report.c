@@ -131,6 +131,8 @@ void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 			print_row(lv, &lv->rows[i], out);
 		}
 	}
+	if (lv->thinned)
+		fprintf(out, "Of %" PRIu64 " moments one is kept here; heaptape dump has all.\n", lv->thinned);
 	if (lv->nr_uses > USES_IN_TABLE)
 		print_classes(lv, out);
 	if (lv->unknown_nbytes)
@@ -187,6 +189,7 @@ int levels_put_json(const struct levels *lv, cJSON *root)
 	cJSON_AddNumberToObject(o, "collected", (double)lv->collected);
 	cJSON_AddNumberToObject(o, "own_span_bytes", (double)lv->held_nbytes);
 	cJSON_AddNumberToObject(o, "own_span_object_bytes", (double)lv->asked_nbytes);
+	cJSON_AddNumberToObject(o, "rows_of", (double)(lv->thinned ? lv->thinned : 1));
 	columns = cJSON_AddArrayToObject(o, "columns");
 	cJSON_AddItemToArray(columns, cJSON_CreateString("ns"));
 	for (unsigned k = 0; k < lv->nr_figures; k++)

@@ -277,6 +277,7 @@ int custom_open(struct custom *c, const struct object *obj, unsigned first, unsi
 		return -ENOMEM;
 	}
 	rt->profile = &runtime_custom;
+	rt->nr_max = HT_CAPTURES_MAX - HT_CAPTURES_LANGUAGE;
 	rt->obj = obj;
 	rt->bias = object_bias(obj);
 	rt->first = first;

@@ -46,7 +46,6 @@ struct open_call {
 };
 
 struct ghc_thread {
-	uint32_t tid;
 	struct open_call group, chunk, pinned, large, compact;
 	bool chunk_has_group; /* the group inside is the chunk's */
 };
@@ -55,6 +54,7 @@ struct ghc {
 	uint8_t probe_of[HT_CAPTURES_MAX]; /* enum probe */
 	struct ghc_thread *threads;
 	size_t nr_threads, threads_room;
+	struct index_map thread_at; /* tid -> index of threads */
 	struct page_objects *objects;
 	struct index_map pinned_blocks; /* by number; value 1: it is told as pinned */
 	uint64_t tallies[2]; /* as of the last collection */
@@ -189,6 +189,7 @@ static void ghc_close(struct runtime *rt)
 		return;
 	page_objects_free(g->objects);
 	index_map_free(&g->pinned_blocks);
+	index_map_free(&g->thread_at);
 	free(g->threads);
 	free(g);
 	rt->state = NULL;
@@ -202,7 +203,7 @@ static int ghc_open(struct runtime *rt)
 	struct ht_capture *c;
 
 	rt->state = g;
-	if (!g || !(g->objects = page_objects_new(BLOCK_NBYTES)) || index_map_init(&g->pinned_blocks))
+	if (!g || !(g->objects = page_objects_new(BLOCK_NBYTES)) || index_map_init(&g->pinned_blocks) || index_map_init(&g->thread_at))
 		return -ENOMEM;
 	if (!look_up(rt->obj, symbols))
 		return runtime_fail(rt, -ENOENT, "its symbols were stripped away, and its runtime's functions are found by name alone");
@@ -231,16 +232,17 @@ static int ghc_open(struct runtime *rt)
 		probe_object(rt, P_LARGE, &symbols[S_LARGE], LARGE_WORDS_MIN, HT_CAPTURE_STG);
 		probe_object(rt, P_COMPACT, &symbols[S_COMPACT], 0, HT_CAPTURE_NATIVE);
 	}
-	return 0;
+	return rt->nr_probes < HT_CAPTURES_LANGUAGE ? 0 : runtime_fail(rt, -E2BIG, "its functions stand at too many places");
 }
 
 /* ---- records ---- */
 
 static struct ghc_thread *thread_of(struct ghc *g, uint32_t tid)
 {
-	for (size_t i = 0; i < g->nr_threads; i++)
-		if (g->threads[i].tid == tid)
-			return &g->threads[i];
+	uint32_t at = index_map_find(&g->thread_at, tid);
+
+	if (at != INDEX_NONE)
+		return &g->threads[at];
 	if (g->nr_threads == g->threads_room) {
 		size_t room = g->threads_room ? 2 * g->threads_room : 16;
 		struct ghc_thread *threads = reallocarray(g->threads, room, sizeof(*threads));
@@ -250,7 +252,9 @@ static struct ghc_thread *thread_of(struct ghc *g, uint32_t tid)
 		g->threads = threads;
 		g->threads_room = room;
 	}
-	g->threads[g->nr_threads] = (struct ghc_thread){ .tid = tid };
+	if (index_map_set(&g->thread_at, tid, (uint32_t)g->nr_threads))
+		return NULL;
+	g->threads[g->nr_threads] = (struct ghc_thread){ 0 };
 	return &g->threads[g->nr_threads++];
 }
 
@@ -434,8 +438,10 @@ static int take_object(struct runtime *rt, const struct ht_ev_capture *e, struct
 	call->open = false;
 	if (!addr)
 		return 0;
-	err = page_objects_add(g->objects, addr);
-	return err ? err : runtime_born(rt, e, addr, call->n * unit_nbytes, call->stack);
+	err = runtime_born(rt, e, addr, call->n * unit_nbytes, call->stack);
+	if (err)
+		return err < 0 ? err : 0;
+	return page_objects_add(g->objects, addr);
 }
 
 static int take_collection(struct runtime *rt, const struct ht_ev_capture *e)

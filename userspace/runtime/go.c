@@ -262,8 +262,10 @@ static int end_malloc(struct runtime *rt, const struct ht_ev_capture *e)
 	}
 	if (!addr || !nbytes)
 		return 0;
-	err = page_objects_add(g->objects, addr);
-	return err ? err : runtime_born(rt, e, addr, nbytes, e->stack);
+	err = runtime_born(rt, e, addr, nbytes, e->stack);
+	if (err)
+		return err < 0 ? err : 0;
+	return page_objects_add(g->objects, addr);
 }
 
 /* The words of a capture at the end of allocSpan, or the same read by begin. */
@@ -354,7 +356,7 @@ static int go_begin(struct runtime *rt, const struct process *p, const struct ht
 	struct runtime_symbol heap = { .name = "runtime.mheap_" };
 	const struct go_span *s = &((struct go *)rt->state)->span;
 	uint64_t offset, list[2], *spans = NULL;
-	uint8_t span[256];
+	uint8_t span[GO_SPAN_NBYTES];
 	int err = 0;
 
 	if (!(rt->levels & (RUNTIME_PAGES | RUNTIME_OBJECTS)))
@@ -362,8 +364,7 @@ static int go_begin(struct runtime *rt, const struct process *p, const struct ht
 	runtime_symbols(rt->obj, &heap, 1);
 	if (!heap.vaddr || !go_file_field(rt->obj, "runtime.mheap", "allspans", &offset))
 		return runtime_fail(rt, 0, "spans from before are not known: its symbols were stripped away");
-	if (process_read(p, heap.vaddr + rt->bias + offset, list, sizeof(list)) || !list[1] || list[1] > SPANS_MAX ||
-	    s->elemsize > sizeof(span) - 8 || s->gcmark_bits > sizeof(span) - 8)
+	if (process_read(p, heap.vaddr + rt->bias + offset, list, sizeof(list)) || !list[1] || list[1] > SPANS_MAX)
 		return runtime_fail(rt, 0, "spans from before are not known: the list of them cannot be read");
 	spans = malloc(list[1] * sizeof(*spans));
 	if (!spans)
@@ -415,7 +416,7 @@ const struct runtime_profile runtime_go = {
 	.name = "go",
 	.language = "Go",
 	.pages = "spans of 8 KiB pages, by size class; noscan: objects without pointers",
-	.objects = "all but empty ones, until the sweep that finds them unmarked",
+	.objects = "all but empty ones, until the sweep that finds them unmarked (one collection early where a finalizer waits)",
 	.recognise = go_file_recognise,
 	.open = go_open,
 	.begin = go_begin,

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/runtime.h"
+
 #define MAGIC_118 0xfffffff0u
 #define MAGIC_120 0xfffffff1u
 #define BUILDINFO_MAGIC "\xff Go buildinf:"
@@ -93,17 +95,25 @@ static const char *text(const struct section *s, uint64_t at)
 
 int go_file_functions(const struct object *obj, struct go_function *functions, size_t nr)
 {
-	struct section s, code;
+	struct section s;
 	uint64_t nr_functions, start, names, table;
 	uint32_t magic;
 
-	if (!find_table(obj, &s) || !find_section(obj, ".text", &code))
+	if (!find_table(obj, &s))
 		return -EBADMSG;
 	magic = (uint32_t)number(&s, 0, 4);
 	if ((magic != MAGIC_118 && magic != MAGIC_120) || number(&s, 7, 1) != 8)
 		return -EBADMSG;
 	nr_functions = number(&s, 8, 8);
-	start = number(&s, 24, 8) ? number(&s, 24, 8) : code.vaddr; /* a word to be relocated in a program of any address */
+	start = number(&s, 24, 8);
+	if (!start) { /* a word to be relocated, in a program of any address */
+		struct runtime_symbol first = { .name = "runtime.text" };
+
+		runtime_symbols(obj, &first, 1);
+		start = first.vaddr;
+	}
+	if (!start)
+		return -EBADMSG;
 	names = number(&s, 32, 8);
 	table = number(&s, 64, 8);
 	if (nr_functions > s.nbytes / 8)
@@ -167,6 +177,9 @@ static bool read_members(Dwarf_Die *type, void *arg)
 				span->nelems_nbytes = (uint8_t)nbytes;
 		}
 	} while (!dwarf_siblingof(&member, &member));
+	for (size_t i = 0; i < FIELDS_NR; i++)
+		if (*(const uint64_t *)(const void *)((const uint8_t *)span + fields[i].at) > GO_SPAN_NBYTES - sizeof(uint64_t))
+			return false;
 	return found == FIELDS_NR && (span->nelems_nbytes == 2 || span->nelems_nbytes == 8);
 }
 

@@ -17,6 +17,8 @@ struct go_function {
 	uint64_t start, end; /* vaddr; 0: the file has none of that name */
 };
 
+enum { GO_SPAN_NBYTES = 256 }; /* that hold all of a span's fields */
+
 /* Offsets of runtime.mspan's fields, and how wide its number of elements is. */
 struct go_span {
 	uint64_t start_addr, npages, nelems, gcmark_bits, state, spanclass, elemsize;

@@ -35,6 +35,7 @@ int runtime_open(const struct runtime_profile *profile, const struct object *obj
 	rt->obj = obj;
 	rt->bias = object_bias(obj);
 	rt->levels = levels;
+	rt->nr_max = HT_CAPTURES_LANGUAGE;
 	rt->sink = *sink;
 	return profile->open(rt);
 }
@@ -162,7 +163,7 @@ struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, ui
 {
 	struct runtime_probe *p = &rt->probes[rt->nr_probes];
 
-	if (rt->nr_probes == HT_CAPTURES_MAX - HT_CAPTURES_LANGUAGE)
+	if (rt->nr_probes == rt->nr_max)
 		return NULL;
 	*p = (struct runtime_probe){ .function = function, .vaddr = vaddr, .is_return = is_return };
 	p->capture.trap = is_return ? HT_TRAP_RETURN : trap_at(rt->obj, vaddr);
@@ -195,7 +196,9 @@ void capture_tally(struct ht_capture *c, unsigned tally)
 
 static int put(struct runtime *rt, const struct ht_ev_capture *e, struct tape_event ev, const char *name)
 {
-	return rt->sink.put(rt->sink.arg, &e->h, &ev, name);
+	int err = rt->sink.put(rt->sink.arg, &e->h, &ev, name);
+
+	return err < 0 ? err : 0;
 }
 
 int runtime_span(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, const char *use)
@@ -215,7 +218,9 @@ int runtime_figure(struct runtime *rt, const struct ht_ev_capture *e, const char
 
 int runtime_born(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, uint32_t stack)
 {
-	return put(rt, e, (struct tape_event){ .kind = TAPE_MALLOC, .addr = addr, .size = nbytes, .stack = stack }, NULL);
+	struct tape_event ev = { .kind = TAPE_MALLOC, .addr = addr, .size = nbytes, .stack = stack };
+
+	return rt->sink.put(rt->sink.arg, &e->h, &ev, NULL);
 }
 
 int runtime_collected(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr)

@@ -28,7 +28,8 @@ struct runtime_probe {
 	struct ht_capture capture;
 };
 
-/* Where events go. at: the record that they come from; name: the string that ev->arg is to stand for, or NULL. -errno. */
+/* Where events go. at: the record that they come from; name: the string that ev->arg is to stand for, or NULL. 1: it was dropped,
+ * being older than the recording; -errno. */
 struct runtime_sink {
 	int (*put)(void *arg, const struct ht_ev_head *at, struct tape_event *ev, const char *name);
 	void *arg;
@@ -43,7 +44,7 @@ struct runtime {
 	unsigned first;           /* number of its first probe among all captures; a language's: 0 */
 	/* Set by open. */
 	struct runtime_probe probes[HT_CAPTURES_MAX]; /* a record's site is the index, plus `first` */
-	unsigned nr_probes;
+	unsigned nr_probes, nr_max; /* max: a share of the kernel's table, set by whoever makes it */
 	char version[48];  /* of the runtime, "" where it does not say */
 	char why[160];     /* why it cannot be recorded, or what is left out and why; "" */
 	void *state;
@@ -87,7 +88,7 @@ struct runtime_symbol {
 };
 /* Looks up functions and data by the file's full symbol table. false: it has none. */
 bool runtime_symbols(const struct object *obj, struct runtime_symbol *symbols, size_t nr);
-/* A further probe, for its loads to be filled in; NULL: there are HT_CAPTURES_MAX. */
+/* A further probe, for its loads to be filled in; NULL: there are nr_max. */
 struct runtime_probe *runtime_probe(struct runtime *rt, const char *function, uint64_t vaddr, bool is_return);
 /* Where to stand at a function's begin: its first instruction, or the first one behind it that the kernel emulates, as long as none of
  * the registers (bit n: number n) was written and control has gone nowhere else. */
@@ -102,7 +103,7 @@ __attribute__((format(printf, 3, 4))) int runtime_fail(struct runtime *rt, int e
 int runtime_span(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, const char *use);
 int runtime_span_free(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, const char *use);
 int runtime_figure(struct runtime *rt, const struct ht_ev_capture *e, const char *name, uint64_t value);
-/* stack: as in the record where the call began. */
+/* stack: as in the record where the call began. 1: it is not on the tape, being older. */
 int runtime_born(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, uint32_t stack);
 int runtime_collected(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr);
 
