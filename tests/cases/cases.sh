@@ -258,6 +258,7 @@ is "$name: what was restored is near 39 % in the middle of the sixth epoch" \
 	"all(0.36 < share(tmp + '/sizeclass/broken', c) < 0.43 for c in ('1792 noscan', '2304 noscan', '3456 noscan'))"
 is "$name: that is the finding, and only there" \
 	"'noscan' in finding(tmp + '/sizeclass/broken.report.json', 'classes-left')['title'] and not finding(tmp + '/sizeclass/fixed.report.json', 'classes-left')"
+check "$name: damaged files are read to an end" timeout 100 /usr/bin/python3 "$ROOT/tests/cases/damage.py" "$HEAPTAPE" "$TMP/sizeclass/sizeclass" "$TMP/damaged"
 "$HEAPTAPE" probe --lib "$TMP/sizeclass/sizeclass" --json >"$TMP/probe.json" 2>/dev/null
 is "$name: probe tells where its probes would stand, and no return probe among them" \
 	"{p['kind'] for p in json.load(open(tmp + '/probe.json'))['runtime']['probes']} <= {'emulated', 'stepped'} and any(p['function'] == 'runtime.mallocgc' for p in json.load(open(tmp + '/probe.json'))['runtime']['probes'])"
