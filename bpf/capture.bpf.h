@@ -172,9 +172,9 @@ __noinline int stg_capture(const struct stack_start *at)
 	return (int)id;
 }
 
-static __always_inline u32 capture_stack(const struct capture_hit *hit, u8 how)
+static __always_inline u32 capture_stack(const struct pt_regs *ctx, u8 how)
 {
-	struct stack_start at = { .ip = hit->r[16], .sp = hit->r[4], .bp = hit->r[5], .ra_addr = hit->r[4] };
+	struct stack_start at = { .ip = ctx->ip, .sp = ctx->sp, .bp = ctx->bp, .ra_addr = ctx->sp };
 
 	if (!stacks_mode || !how)
 		return 0;
@@ -187,16 +187,16 @@ static __always_inline u32 capture_stack(const struct capture_hit *hit, u8 how)
 	return (u32)(how == HT_CAPTURE_STG ? stg_capture(&at) : stack_capture(&at));
 }
 
-static __always_inline void capture_fill(struct ht_ev_capture *e, u8 type, u16 nr, const struct capture_hit *hit, u32 stack)
+static __always_inline void capture_fill(struct ht_ev_capture *e, u8 type, u16 nr, const u64 *words, u32 stack)
 {
 	head_fill(&e->h, type, 0, nr);
 	for (u32 i = 0; i < HT_CAPTURE_WORDS; i++)
-		e->words[i] = hit->words[i];
+		e->words[i] = words[i];
 	e->stack = stack;
 	e->nr_bits = 0;
 }
 
-static __always_inline void capture_emit(u16 nr, const struct capture_hit *hit, u32 stack)
+static __always_inline void capture_emit(u16 nr, const u64 *words, u32 stack)
 {
 	struct ht_ev_capture *e = ring_reserve(sizeof(*e));
 
@@ -204,11 +204,11 @@ static __always_inline void capture_emit(u16 nr, const struct capture_hit *hit, 
 		count_lost(HT_LOSS_RING_FULL, 1);
 		return;
 	}
-	capture_fill(e, HT_EV_CAPTURE, nr, hit, stack);
+	capture_fill(e, HT_EV_CAPTURE, nr, words, stack);
 	ring_submit(e);
 }
 
-static __always_inline void capture_emit_bits(u16 nr, const struct capture_hit *hit, u32 stack, u64 addr, u64 nr_bits)
+static __always_inline void capture_emit_bits(u16 nr, const u64 *words, u32 stack, u64 addr, u64 nr_bits)
 {
 	struct ht_ev_capture_bits *e = ring_reserve(sizeof(*e));
 	u32 nr_words;
@@ -217,7 +217,7 @@ static __always_inline void capture_emit_bits(u16 nr, const struct capture_hit *
 		count_lost(HT_LOSS_RING_FULL, 1);
 		return;
 	}
-	capture_fill(&e->c, HT_EV_CAPTURE_BITS, nr, hit, stack);
+	capture_fill(&e->c, HT_EV_CAPTURE_BITS, nr, words, stack);
 	if (nr_bits > HT_CAPTURE_BITS)
 		nr_bits = HT_CAPTURE_BITS;
 	/* Whole words: the bits beyond are user space's to leave out. */
@@ -227,13 +227,18 @@ static __always_inline void capture_emit_bits(u16 nr, const struct capture_hit *
 		nr_words = HT_CAPTURE_BITS / 64;
 	if (!bpf_probe_read_user(e->bits, nr_words * 8, (void *)addr))
 		e->c.nr_bits = (u32)nr_bits;
+	else
+		count_other_lost(); /* not in memory: what they say is missing until the next time */
 	ring_submit(e);
 }
 
-static __always_inline void capture_serve(struct pt_regs *ctx, u32 nr, const struct ht_capture *c)
+/*
+ * The words; 0: they make no record. A function of its own: what it needs of the program's 512 bytes of stack is free again when the
+ * call stack is walked (Linux 6.1 counts them together).
+ */
+static __noinline int capture_take(struct pt_regs *ctx, u32 nr, const struct ht_capture *c, u64 *words_ret)
 {
 	struct capture_hit hit = { 0 };
-	u32 stack;
 
 	regs_copy(hit.r, ctx);
 	for (u32 i = 0; i < HT_CAPTURE_WORDS; i++) {
@@ -242,21 +247,33 @@ static __always_inline void capture_serve(struct pt_regs *ctx, u32 nr, const str
 		hit.words[i] = load_value(&hit, &c->loads[i]);
 	}
 	if ((hit.words[c->if_word & (HT_CAPTURE_WORDS - 1)] & c->if_mask) < c->if_least)
-		return;
+		return 0;
 	if (c->tally) {
 		__sync_fetch_and_add(&tallies[(c->tally - 1) & (HT_TALLIES_MAX - 1)], 1);
 		if (hit.words[c->if_word & (HT_CAPTURE_WORDS - 1)] & c->tally_mask)
 			__sync_fetch_and_add(&tallies[c->tally & (HT_TALLIES_MAX - 1)], 1);
-		return;
+		return 0;
 	}
 	if (c->keep)
 		capture_keep(&hit, nr, hit.words[(c->keep - 1) & (HT_CAPTURE_WORDS - 1)]);
-	stack = capture_stack(&hit, c->stack);
+	for (u32 i = 0; i < HT_CAPTURE_WORDS; i++)
+		words_ret[i] = hit.words[i];
+	return 1;
+}
+
+static __always_inline void capture_serve(struct pt_regs *ctx, u32 nr, const struct ht_capture *c)
+{
+	u64 words[HT_CAPTURE_WORDS] = { 0 };
+	u32 stack;
+
+	if (!capture_take(ctx, nr, c, words))
+		return;
+	stack = capture_stack(ctx, c->stack);
 	if (c->bits_at)
-		capture_emit_bits((u16)nr, &hit, stack, hit.words[(c->bits_at - 1) & (HT_CAPTURE_WORDS - 1)],
-				  hit.words[(c->bits_nr - 1) & (HT_CAPTURE_WORDS - 1)]);
+		capture_emit_bits((u16)nr, words, stack, words[(c->bits_at - 1) & (HT_CAPTURE_WORDS - 1)],
+				  words[(c->bits_nr - 1) & (HT_CAPTURE_WORDS - 1)]);
 	else
-		capture_emit((u16)nr, &hit, stack);
+		capture_emit((u16)nr, words, stack);
 }
 
 static __always_inline int capture_reached(struct pt_regs *ctx)

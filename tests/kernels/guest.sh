@@ -74,6 +74,20 @@ doctor() {
 	if [ $status = "${1:-0}" ]; then ok "doctor ends with $status"; else bad "doctor ends with $status, not ${1:-0}" doctor.out; fi
 }
 
+# Programs with a heap of their runtime's, which keeps count of it: each collection's row against that count.
+languages() {
+	name="GHC's blocks are the runtime's own at each collection"
+	if heaptape record -q -f -o t.tape -- ghc_strip 5000 strip >target.out 2>record.err &&
+		heaptape export -q t.tape --format csv --table runtime >rows.csv 2>>record.err &&
+		awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "ghc.live_blocks") live = i; else if ($i ~ /spans/) spans[i] = 1; next }
+			{ sum = 0; for (i in spans) sum += $i; bad += sum != 4096 * $live; nr++ }
+			END { print nr " collections, " bad + 0 " differ"; exit !(nr > 20 && bad == 0) }' rows.csv >awk.out; then ok "$name"; else bad "$name" awk.out record.err; fi
+	name="Go's allocations are as many as the runtime says"
+	if heaptape record -q -f -o t.tape -- go_sizeclass 100 broken >target.out 2>record.err && heaptape dump t.tape >dump.out 2>>record.err &&
+		grep '"malloc"' dump.out | wc -l | awk -v said="$(tail -n1 target.out | sed 's/.*mallocs \([0-9]*\).*/\1/')" \
+			'{ print $1 " on the tape, " said " by the runtime"; exit !(said > 3000 && $1 >= said && $1 < said + 50) }' >awk.out; then ok "$name"; else bad "$name" awk.out record.err; fi
+}
+
 ALL=malloc,calloc,realloc,aligned,free,failed
 plain() { truth "C, all calls, 3 threads" $ALL "" -- all_calls 3 3000; }
 plain_perf() { truth "C, all calls, 3 threads, perf events" $ALL "" --backend perf -- all_calls 3 3000; }

@@ -11,8 +11,8 @@ full=
 words_of() {
 	case $1 in
 	5.10) echo doctor:1 refused ;;
-	6.1) echo doctor plain stacks faults ${full:+rights command_held follow killed simple cxx jemalloc} ;;
-	*) echo doctor plain plain_perf simple cxx jemalloc stacks command_held follow faults rights killed ;;
+	6.1) echo doctor plain stacks faults languages ${full:+rights command_held follow killed simple cxx jemalloc} ;;
+	*) echo doctor plain languages plain_perf simple cxx jemalloc stacks command_held follow faults rights killed ;;
 	esac
 }
 
@@ -26,7 +26,9 @@ make_archive() {
 	files+=("$LIVE"/liboracle.so "$LIVE"/stack_plugin{0,1,2}.so)
 	lib=$(library jemalloc)
 	[ -z "$lib" ] || files+=("$lib")
-	"$here/root.sh" "$TMP/root.cpio" "${files[@]}"
+	ghc -v0 -O1 -rtsopts -outputdir "$TMP/ghc" -o "$TMP/ghc_strip" "$ROOT/examples/cases/pinned-strip/Strip.hs" &&
+		HOME=$TMP GOCACHE=$TMP/cache GO111MODULE=off go build -o "$TMP/go_sizeclass" "$ROOT/examples/cases/sizeclass/main.go" || return 1
+	"$here/root.sh" "$TMP/root.cpio" "${files[@]}" "$TMP/ghc_strip" "$TMP/go_sizeclass"
 }
 
 # boot SERIES: a boot that ended in the guest's kernel coming to grief is shown and tried once more; nothing else is.
