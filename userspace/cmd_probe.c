@@ -38,7 +38,7 @@ struct probe {
 	bool has_kernel;
 	struct trap_costs costs;
 	cJSON *array;
-	const char *program; /* whose runtime is told, too; NULL: it has none */
+	const char *program; /* whose runtime is told, too */
 };
 
 /* Without the rights for it, plans are shown unchecked, and why. */
@@ -96,35 +96,35 @@ static void show(struct probe *p, const struct allocator *a, const struct prepar
 	cJSON_AddItemToArray(p->array, probe_json(a, prepared, costs));
 }
 
-static void print_json(struct probe *p)
+static void print_root(struct probe *p, cJSON *root)
 {
-	cJSON *root = cJSON_CreateObject();
 	char *text;
 
-	if (!p->array)
-		p->array = cJSON_CreateArray();
-	cJSON_AddItemToObject(root, "allocators", p->array);
+	cJSON_AddItemToObject(root, "allocators", p->array ? p->array : cJSON_CreateArray());
 	p->array = NULL;
-	if (p->program)
-		probe_runtime(p->program, root);
 	text = cJSON_Print(root);
 	printf("%s\n", text ? text : "null");
 	cJSON_free(text);
+}
+
+static void print_json(struct probe *p)
+{
+	cJSON *root = cJSON_CreateObject();
+
+	probe_runtime(p->program, root);
+	print_root(p, root);
 	cJSON_Delete(root);
 }
 
 /* A runtime is all that is to be told of the program. false: it has none. */
 static bool only_runtime(struct probe *p, const char *path)
 {
-	if (!p->json)
-		return probe_runtime(path, NULL);
-	p->program = path;
-	cJSON *root = cJSON_CreateObject();
+	cJSON *root = p->json ? cJSON_CreateObject() : NULL;
 	bool known = probe_runtime(path, root);
 
+	if (known && root)
+		print_root(p, root);
 	cJSON_Delete(root);
-	if (known)
-		print_json(p);
 	return known;
 }
 

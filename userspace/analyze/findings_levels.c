@@ -35,7 +35,7 @@ static uint64_t figure(const struct levels_row *row, int at)
 static bool find_full(const struct levels *lv, struct full *full)
 {
 	struct ghc_figures *at = &full->at;
-	uint64_t oldest = 0;
+	uint64_t oldest = levels_oldest(lv);
 
 	*at = (struct ghc_figures){ levels_figure(lv, "ghc.generation"), levels_figure(lv, "ghc.live_blocks"), levels_figure(lv, "ghc.megablocks"),
 				    levels_figure(lv, "ghc.free_blocks"), levels_figure(lv, "ghc.live_bytes"), levels_figure(lv, "ghc.copied_bytes"),
@@ -45,9 +45,7 @@ static bool find_full(const struct levels *lv, struct full *full)
 	if (!full->rows || at->generation < 0)
 		return false;
 	for (size_t i = 0; i < lv->nr_rows; i++)
-		oldest = figure(&lv->rows[i], at->generation) > oldest ? figure(&lv->rows[i], at->generation) : oldest;
-	for (size_t i = 0; i < lv->nr_rows; i++)
-		if (figure(&lv->rows[i], at->generation) == oldest)
+		if (levels_is_full(lv, &lv->rows[i], oldest))
 			full->rows[full->nr++] = &lv->rows[i];
 	/* A program that ends collects everything: that tells nothing of its life. */
 	if (full->nr > 1 && figure(full->rows[full->nr - 1], at->live) < figure(full->rows[full->nr - 2], at->live) / 10)
@@ -233,12 +231,6 @@ static void rule_recopied(struct rules *r, const struct full *full)
 		 "and needed as much room beside them.", full->nr, r->a->levels.nr_rows, nr_fell, human_nbytes(part, last));
 }
 
-/* Bytes of a row's spans that no live object takes up, of one use or of all size classes. */
-static uint64_t holes_of(const struct levels_row *row, unsigned use)
-{
-	return row->uses[use] > row->taken[use] ? row->uses[use] - row->taken[use] : 0;
-}
-
 /* A size class is called by its size; large objects have spans of their own. */
 static bool is_class(const struct levels *lv, unsigned use)
 {
@@ -250,7 +242,7 @@ static uint64_t all_holes(const struct levels *lv, const struct levels_row *row)
 	uint64_t sum = 0;
 
 	for (unsigned u = 0; u < lv->nr_uses; u++)
-		sum += is_class(lv, u) ? holes_of(row, u) : 0;
+		sum += is_class(lv, u) ? levels_free_nbytes(row, u) : 0;
 	return sum;
 }
 
@@ -268,10 +260,10 @@ static bool find_worst(const struct levels *lv, const struct levels_row *row, st
 	for (unsigned u = 0; u < lv->nr_uses; u++) {
 		w->all_before += row->born[u];
 		w->all_since += last->born[u] - row->born[u];
-		if (!is_class(lv, u) || holes_of(row, u) <= w->holes || row->taken[u] * 2 > row->uses[u])
+		if (!is_class(lv, u) || levels_free_nbytes(row, u) <= w->holes || row->taken[u] * 2 > row->uses[u])
 			continue;
 		w->use = u;
-		w->holes = holes_of(row, u);
+		w->holes = levels_free_nbytes(row, u);
 		w->born_before = row->born[u];
 		w->born_since = last->born[u] - row->born[u];
 	}
@@ -297,7 +289,7 @@ static void rule_classes_left(struct rules *r)
 	if (!worst || all_holes(lv, worst) < FLOOR_NBYTES || !find_worst(lv, worst, &w))
 		return;
 	for (unsigned u = 0; u < lv->nr_uses; u++)
-		nr += is_class(lv, u) && holes_of(worst, u) * 2 > worst->uses[u] && holes_of(worst, u) > w.holes / 4;
+		nr += is_class(lv, u) && levels_free_nbytes(worst, u) * 2 > worst->uses[u] && levels_free_nbytes(worst, u) > w.holes / 4;
 	/* A class that goes on to be filled has holes that are in use. */
 	if (w.holes * nr * 2 < all_holes(lv, worst) || findings_percent(w.born_since, w.all_since) * 2 > findings_percent(w.born_before, w.all_before))
 		return;

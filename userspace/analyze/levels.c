@@ -245,3 +245,20 @@ int levels_use(const struct levels *lv, const char *name)
 {
 	return find(lv->uses, lv->nr_uses, name);
 }
+
+uint64_t levels_oldest(const struct levels *lv)
+{
+	int at = levels_figure(lv, "ghc.generation");
+	uint64_t oldest = 0;
+
+	for (size_t i = 0; at >= 0 && i < lv->nr_rows; i++)
+		oldest = lv->rows[i].figures[at] > oldest ? lv->rows[i].figures[at] : oldest;
+	return oldest;
+}
+
+bool levels_is_full(const struct levels *lv, const struct levels_row *row, uint64_t oldest)
+{
+	int at = levels_figure(lv, "ghc.generation");
+
+	return at < 0 || row->figures[at] == oldest;
+}

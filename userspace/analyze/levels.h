@@ -53,6 +53,15 @@ void levels_death(struct levels *lv, const struct heap_object *dead, bool collec
 void levels_end(struct levels *lv);
 void levels_free(struct levels *lv);
 
+/* Bytes of a row's spans of one use that no live object takes up. */
+static inline uint64_t levels_free_nbytes(const struct levels_row *row, unsigned use)
+{
+	return row->uses[use] > row->taken[use] ? row->uses[use] - row->taken[use] : 0;
+}
+/* Whether a row is of a full collection: one of the oldest generation, where there are generations (`oldest` as levels_oldest has it). */
+uint64_t levels_oldest(const struct levels *lv);
+bool levels_is_full(const struct levels *lv, const struct levels_row *row, uint64_t oldest);
+
 /* Index of a figure or a use by its name; -1: the tape has none of it. */
 int levels_figure(const struct levels *lv, const char *name);
 int levels_use(const struct levels *lv, const char *name);

@@ -55,6 +55,20 @@ void walk_clear(struct walk *w)
 	w->why[0] = '\0';
 }
 
+int walk_finish_by_two(struct walk *w, int (*read)(struct walk *w), void (*drop)(struct walk *w))
+{
+	struct walk again;
+	int err;
+
+	drop(w);
+	walk_again(w, &again);
+	again.stands = false;
+	err = read(&again);
+	if (!err)
+		drop(&again);
+	return walk_keep_common(w, &again, w->nr, err);
+}
+
 void walk_end(struct walk *w)
 {
 	if (w->state)

@@ -73,6 +73,9 @@ void walk_again(const struct walk *w, struct walk *again_ret);
  * first's place, for a third to be held against it.
  */
 int walk_keep_common(struct walk *w, struct walk *again, size_t nr, int err);
+/* finish of a walker whose blocks pass, between two lists, through hands that no list shows: drops what w's lists have (drop), reads the
+ * heap again (read) while the process runs, and keeps what both looks have. read's errors, or those of walk_keep_common. */
+int walk_finish_by_two(struct walk *w, int (*read)(struct walk *w), void (*drop)(struct walk *w));
 /* Closes the walker and frees all. */
 void walk_end(struct walk *w);
 

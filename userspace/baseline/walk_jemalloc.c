@@ -376,16 +376,7 @@ static int run(struct walk *w)
 /* Two looks: between slab and cache, blocks pass through hands that no list shows. */
 static int finish(struct walk *w)
 {
-	struct walk again;
-	int err;
-
-	drop_cached(w);
-	walk_again(w, &again);
-	again.stands = false;
-	err = read_heap(&again);
-	if (!err)
-		drop_cached(&again);
-	return walk_keep_common(w, &again, w->nr, err);
+	return walk_finish_by_two(w, read_heap, drop_cached);
 }
 
 static int open_jemalloc(struct walk *w)

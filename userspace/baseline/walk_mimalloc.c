@@ -335,16 +335,7 @@ static int run(struct walk *w)
 
 static int finish(struct walk *w)
 {
-	struct walk again;
-	int err;
-
-	drop_delayed(w);
-	walk_again(w, &again);
-	again.stands = false;
-	err = read_heap(&again);
-	if (!err)
-		drop_delayed(&again);
-	return walk_keep_common(w, &again, w->nr, err);
+	return walk_finish_by_two(w, read_heap, drop_delayed);
 }
 
 static int open_mimalloc(struct walk *w)

@@ -275,16 +275,7 @@ static int run(struct walk *w)
 /* Two looks: between a thread's cache and a span, blocks pass through hands that no list shows. */
 static int finish(struct walk *w)
 {
-	struct walk again;
-	int err;
-
-	drop_cached(w);
-	walk_again(w, &again);
-	again.stands = false;
-	err = read_heap(&again);
-	if (!err)
-		drop_cached(&again);
-	return walk_keep_common(w, &again, w->nr, err);
+	return walk_finish_by_two(w, read_heap, drop_cached);
 }
 
 /* The span of a block that was freed just now is mostly still of its class. */

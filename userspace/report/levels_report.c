@@ -27,29 +27,6 @@ static const char *value_text(const char *name, uint64_t value, char *buf, size_
 	return buf;
 }
 
-/* Where collections have generations, those of the oldest tell most: only then all that is dead has gone. */
-static bool is_shown(const struct levels *lv, const struct levels_row *row, uint64_t oldest)
-{
-	int at = levels_figure(lv, "ghc.generation");
-
-	return at < 0 || row->figures[at] == oldest;
-}
-
-static uint64_t oldest_generation(const struct levels *lv)
-{
-	int at = levels_figure(lv, "ghc.generation");
-	uint64_t oldest = 0;
-
-	for (size_t i = 0; at >= 0 && i < lv->nr_rows; i++)
-		oldest = lv->rows[i].figures[at] > oldest ? lv->rows[i].figures[at] : oldest;
-	return oldest;
-}
-
-static uint64_t free_of(const struct levels_row *row, unsigned use)
-{
-	return row->uses[use] > row->taken[use] ? row->uses[use] - row->taken[use] : 0;
-}
-
 #define USES_IN_TABLE 6 /* more are told apart from the figures, those with most free places */
 
 /* The size classes with most free places, at the moment at which there were most. */
@@ -64,7 +41,7 @@ static void print_classes(const struct levels *lv, FILE *out)
 		uint64_t free_nbytes = 0;
 
 		for (unsigned k = 0; k < lv->nr_uses; k++)
-			free_nbytes += free_of(&lv->rows[i], k);
+			free_nbytes += levels_free_nbytes(&lv->rows[i], k);
 		if (!worst || free_nbytes > most) {
 			most = free_nbytes;
 			worst = &lv->rows[i];
@@ -78,13 +55,13 @@ static void print_classes(const struct levels *lv, FILE *out)
 		unsigned best = LEVELS_USES;
 
 		for (unsigned k = 0; k < lv->nr_uses; k++)
-			if (!shown[k] && (best == LEVELS_USES || free_of(worst, k) > free_of(worst, best)))
+			if (!shown[k] && (best == LEVELS_USES || levels_free_nbytes(worst, k) > levels_free_nbytes(worst, best)))
 				best = k;
-		if (best == LEVELS_USES || !free_of(worst, best))
+		if (best == LEVELS_USES || !levels_free_nbytes(worst, best))
 			break;
 		shown[best] = true;
 		fprintf(out, "%16s %10s %10s %6.0f %%\n", lv->uses[best], human_nbytes(text[0], worst->uses[best]),
-			human_nbytes(text[1], free_of(worst, best)), 100.0 * (double)worst->taken[best] / (double)worst->uses[best]);
+			human_nbytes(text[1], levels_free_nbytes(worst, best)), 100.0 * (double)worst->taken[best] / (double)worst->uses[best]);
 	}
 }
 
@@ -102,13 +79,13 @@ static void print_row(const struct levels *lv, const struct levels_row *row, FIL
 
 void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 {
-	uint64_t oldest = oldest_generation(lv);
+	uint64_t oldest = levels_oldest(lv);
 	size_t nr = 0, at = 0, shown = 0;
 
 	if (!*lv->runtime)
 		return;
 	for (size_t i = 0; i < lv->nr_rows; i++)
-		nr += is_shown(lv, &lv->rows[i], oldest);
+		nr += levels_is_full(lv, &lv->rows[i], oldest);
 	fprintf(out, "\nThe runtime of the language (%s, levels %s): its own figures at %zu moments", lv->runtime, lv->levels, lv->nr_rows);
 	if (nr < lv->nr_rows)
 		fprintf(out, ", of which %zu were full collections", nr);
@@ -122,7 +99,7 @@ void levels_print(const struct levels *lv, unsigned rows, FILE *out)
 		fprintf(out, " %10s", lv->uses[k]);
 	fputc('\n', out);
 	for (size_t i = 0; i < lv->nr_rows; i++) {
-		if (!is_shown(lv, &lv->rows[i], oldest))
+		if (!levels_is_full(lv, &lv->rows[i], oldest))
 			continue;
 		/* Row `at` of nr is the shown-th of `rows` if it is the last of its share. */
 		at++;

@@ -328,22 +328,14 @@ static int add_found(struct look *l, const struct found *f)
 	return 0;
 }
 
-static uint64_t descr_field(const uint8_t *descr, unsigned offset, size_t nbytes)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, descr + offset, nbytes);
-	return v;
-}
-
 /* The groups of one megabyte: its first four blocks hold the descriptors. *beyond_ret: megabytes behind it that are of its last group. */
 static int look_at_mblock(struct look *l, uint64_t mblock, const uint8_t *descrs, uint64_t *beyond_ret)
 {
 	*beyond_ret = 0;
 	for (uint64_t i = MBLOCK_NBYTES / BLOCK_NBYTES - MBLOCK_BLOCKS; i < MBLOCK_NBYTES / BLOCK_NBYTES;) {
 		const uint8_t *d = descrs + i * BD_NBYTES;
-		uint64_t start = descr_field(d, BD_START, 8), blocks = descr_field(d, BD_BLOCKS, 4);
-		struct found f = { start, counted_blocks(blocks), (uint16_t)descr_field(d, BD_FLAGS, 2) };
+		uint64_t start = runtime_field(d, BD_START, 8), blocks = runtime_field(d, BD_BLOCKS, 4);
+		struct found f = { start, counted_blocks(blocks), (uint16_t)runtime_field(d, BD_FLAGS, 2) };
 
 		if (start != mblock + i * BLOCK_NBYTES || !blocks) {
 			i++; /* given back to the kernel, or never used */
@@ -351,7 +343,7 @@ static int look_at_mblock(struct look *l, uint64_t mblock, const uint8_t *descrs
 		}
 		if (f.blocks >= MBLOCK_BLOCKS)
 			*beyond_ret = f.blocks / MBLOCK_BLOCKS - 1;
-		if (descr_field(d, BD_FREE, 8) != UINT64_MAX && add_found(l, &f)) /* so a free group is marked */
+		if (runtime_field(d, BD_FREE, 8) != UINT64_MAX && add_found(l, &f)) /* so a free group is marked */
 			return -ENOMEM;
 		i += blocks;
 	}

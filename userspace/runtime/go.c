@@ -338,15 +338,6 @@ static int take_span_free(struct runtime *rt, const struct ht_ev_capture *e)
 	return err ? err : runtime_span_free(rt, e, start, nbytes, NULL);
 }
 
-/* A field of a span in the process. */
-static uint64_t span_field(const uint8_t *span, uint64_t offset, size_t nbytes)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, span + offset, nbytes);
-	return v;
-}
-
 /*
  * All spans that there are, by the list that the runtime keeps of them. It only grows, and never gives a span's memory to anything
  * else. A span that is taken into use or given back while it is read has a record of that, too, which comes behind and says how it is.
@@ -376,11 +367,11 @@ static int go_begin(struct runtime *rt, const struct process *p, const struct ht
 
 		if (process_read(p, spans[i], span, sizeof(span)))
 			continue;
-		e.words[1] = span_field(span, s->start_addr, 8);
-		e.words[2] = span_field(span, s->npages, 8);
-		e.words[3] = span_field(span, s->spanclass, 1);
-		e.words[4] = span_field(span, s->elemsize, 8);
-		e.words[5] = span_field(span, s->state, 1);
+		e.words[1] = runtime_field(span, s->start_addr, 8);
+		e.words[2] = runtime_field(span, s->npages, 8);
+		e.words[3] = runtime_field(span, s->spanclass, 1);
+		e.words[4] = runtime_field(span, s->elemsize, 8);
+		e.words[5] = runtime_field(span, s->state, 1);
 		err = take_span(rt, &e);
 	}
 	if (!err)

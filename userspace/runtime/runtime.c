@@ -192,6 +192,14 @@ void capture_tally(struct ht_capture *c, unsigned tally)
 	capture_load(c, (struct ht_load){ .op = HT_LOAD_TALLY, .add = tally });
 }
 
+uint64_t runtime_field(const uint8_t *bytes, uint64_t offset, size_t nbytes)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, bytes + offset, nbytes);
+	return v;
+}
+
 /* ---- events ---- */
 
 static int put(struct runtime *rt, const struct ht_ev_capture *e, struct tape_event ev, const char *name)

@@ -99,6 +99,9 @@ void capture_read(struct ht_capture *c, enum ht_load_base base, unsigned nr, uin
 void capture_tally(struct ht_capture *c, unsigned tally);
 __attribute__((format(printf, 3, 4))) int runtime_fail(struct runtime *rt, int err, const char *fmt, ...);
 
+/* A little-endian field of at most 8 bytes in what was read of the process. */
+uint64_t runtime_field(const uint8_t *bytes, uint64_t offset, size_t nbytes);
+
 /* Events. */
 int runtime_span(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, const char *use);
 int runtime_span_free(struct runtime *rt, const struct ht_ev_capture *e, uint64_t addr, uint64_t nbytes, const char *use);

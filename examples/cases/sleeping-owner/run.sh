@@ -4,10 +4,8 @@
 # Usage: sudo examples/cases/sleeping-owner/run.sh [-o DIR] [--small]     (under two minutes on 2 CPUs; -o keeps the tapes and all figures)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../../.." && pwd)
-build=${BUILD:-$root/build}
-say() { printf '\n== %s\n' "$*"; }
-die() { printf 'sleeping-owner: %s\n' "$*" >&2; exit 1; }
+name=sleeping-owner
+. "$here/../lib.sh"
 
 dir='' large='100 4000' small='10000 40' # hotels and their KiB: 409.6 MB both times
 while [ $# -gt 0 ]; do
@@ -18,18 +16,8 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ "$(id -u)" = 0 ] || die "recording takes root: sudo $0"
-if [ ! -x "$build/heaptape" ]; then
-	"$root/tests/setup.sh" demo
-	cmake -S "$root" -B "$build" -DHEAPTAPE_TESTS=OFF >/dev/null && cmake --build "$build" -j "$(nproc)" --target heaptape >/dev/null || die "the build failed"
-fi
-tmp=$(mktemp -d)
-chmod 755 "$tmp" # under sudo the program runs as its caller
-trap 'rm -rf "$tmp"' EXIT
-dir=${dir:-$tmp/figures}
-mkdir -p "$dir"
+begin
 cc -O2 -g -Wall -pthread -o "$dir/hotels" "$here/hotels.c"
-heaptape=$build/heaptape
 
 # One size of hotels: real runs, recorded; the first tape's findings; that tape under the other allocators.
 play() { # NAME NR KIB VARIANTS ALLOC...
